@@ -1,0 +1,142 @@
+"""The command line. Each verb imports what it needs when it runs, so that `./infra --help` answers at once."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ROOT = Path(__file__).resolve().parent.parent
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    help="Brings environments of 100xglobal.com up on this machine (`up`), and looks after their code (`test`, `lint`).\n\nOn real AWS use plain Pulumi: `pulumi up --stack beta`.",
+)
+sandbox_app = typer.Typer(no_args_is_help=True, help="The emulated AWS on this machine: is it running, stop it, forget everything in it.")
+app.add_typer(sandbox_app, name="sandbox")
+
+Environment = Annotated[str, typer.Argument(help="The environment: a Pulumi.<environment>.yaml in this folder, such as alpha.", metavar="ENVIRONMENT")]
+PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+
+@app.command(context_settings=PASS_ON)
+def up(environment: Environment, context: typer.Context) -> None:
+    """Create or update an environment in the sandbox: a real `pulumi up` against an emulated AWS.
+
+    What the machine lacks for it is fetched or built first, once. More options are passed on to `pulumi up`.
+    """
+    from cli import stacks
+
+    raise typer.Exit(stacks.up(environment, context.args))
+
+
+@app.command(context_settings=PASS_ON)
+def preview(environment: Environment, context: typer.Context) -> None:
+    """Show what `up` would change in the sandbox. More options are passed on, such as --diff or --json."""
+    from cli import stacks
+
+    raise typer.Exit(stacks.preview(environment, context.args))
+
+
+@app.command(context_settings=PASS_ON)
+def down(environment: Environment, context: typer.Context) -> None:
+    """Delete an environment from the sandbox. Refused by environments that protect their data, as in AWS."""
+    from cli import stacks
+
+    raise typer.Exit(stacks.down(environment, context.args))
+
+
+@app.command(name="pulumi", context_settings={**PASS_ON, "help_option_names": []})
+def run_pulumi(context: typer.Context) -> None:
+    """Run any Pulumi command in the sandbox, for example `./infra pulumi stack --show-urns --stack alpha`."""
+    from cli import stacks
+
+    raise typer.Exit(stacks.run_pulumi(context.args))
+
+
+@app.command()
+def env(environment: Annotated[str, typer.Argument(help="Whose account the commands act in.", metavar="[ENVIRONMENT]")] = "alpha") -> None:
+    """Print the exports that make plain `pulumi` work against the sandbox.
+
+    Use it as: eval "$(./infra env beta)". They hold for that shell until it ends.
+    """
+    from cli import stacks
+
+    typer.echo(stacks.exports(environment), nl=False)
+
+
+@app.command()
+def check(
+    output: Annotated[str, typer.Option("--format", help="text, json, or github for annotations in a pull request.")] = "",
+) -> None:
+    """Check the files of all environments, alone and against each other. Needs no network, credentials or engine."""
+    from cli import checking
+
+    raise typer.Exit(checking.check(ROOT, output or ("github" if os.environ.get("GITHUB_ACTIONS") == "true" else "text")))
+
+
+@app.command(context_settings=PASS_ON)
+def test(
+    context: typer.Context,
+    which: Annotated[str, typer.Argument(help="unit: with Pulumi's mocks. engine: on the real engine in a sandbox of its own. all: both.", metavar="[unit|engine|all]")] = "all",
+) -> None:
+    """Run the tests. More options are passed on to pytest, such as -k NAME.
+
+    Exits 6 when the engine tests could not run because no engine can be had: that is not a full run.
+    """
+    from cli import testing
+
+    raise typer.Exit(testing.run(ROOT, which, context.args))
+
+
+@app.command()
+def lint(*, fix: Annotated[bool, typer.Option("--fix", help="Mend what can be mended.")] = False) -> None:
+    """Check the style (ruff) and the types (mypy --strict) of all code."""
+    commands = [
+        [sys.executable, "-m", "ruff", "check", *(["--fix"] if fix else []), "."],
+        [sys.executable, "-m", "ruff", "format", *([] if fix else ["--check"]), "."],
+        [sys.executable, "-m", "mypy"],
+    ]
+    results = [subprocess.run(command, cwd=ROOT, check=False).returncode for command in commands]
+    raise typer.Exit(max(results))
+
+
+@app.command()
+def lock() -> None:
+    """Lock the requirements anew: requirements*.txt from pyproject.toml, the emulator's from its requirements.in."""
+    compile_command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--universal", "--python-version", "3.11", "--generate-hashes", "--no-header"]
+    for arguments in (
+        ["pyproject.toml", "-o", "requirements.txt"],
+        ["pyproject.toml", "--group", "dev", "-o", "requirements-dev.txt"],
+        ["sandbox/emulator/requirements.in", "-o", "sandbox/emulator/requirements.txt"],
+    ):
+        subprocess.run([*compile_command, *arguments], cwd=ROOT, check=True)
+
+
+@sandbox_app.command()
+def status() -> None:
+    """Show whether the emulated AWS runs, where, and what the sandbox holds."""
+    from cli import sandbox_state
+
+    raise typer.Exit(sandbox_state.status())
+
+
+@sandbox_app.command()
+def stop() -> None:
+    """Stop the emulated AWS. Its state stays; the next `up` starts it again."""
+    from cli import sandbox_state
+
+    raise typer.Exit(sandbox_state.stop())
+
+
+@sandbox_app.command()
+def reset(*, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
+    """Stop the emulated AWS and forget all that this clone's sandbox holds. What is built once a machine stays."""
+    from cli import sandbox_state
+
+    raise typer.Exit(sandbox_state.reset(yes=yes))

@@ -1,0 +1,1 @@
+"""What the services of one environment share and no service owns."""

@@ -1,0 +1,1 @@
+"""Tests on the real engine, in a sandbox of their own."""

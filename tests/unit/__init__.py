@@ -1,0 +1,1 @@
+"""Tests with Pulumi's mocks: no engine, no network."""
