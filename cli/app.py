@@ -96,14 +96,10 @@ def test(
 
 @app.command()
 def lint(*, fix: Annotated[bool, typer.Option("--fix", help="Mend what can be mended.")] = False) -> None:
-    """Check the style (ruff) and the types (mypy --strict) of all code."""
-    commands = [
-        [sys.executable, "-m", "ruff", "check", *(["--fix"] if fix else []), "."],
-        [sys.executable, "-m", "ruff", "format", *([] if fix else ["--check"]), "."],
-        [sys.executable, "-m", "mypy"],
-    ]
-    results = [subprocess.run(command, cwd=ROOT, check=False).returncode for command in commands]
-    raise typer.Exit(max(results))
+    """Check the style (ruff) and the types (mypy --strict) of all code, and the workflows (zizmor, actionlint)."""
+    from cli import linting
+
+    raise typer.Exit(linting.lint(ROOT, fix=fix))
 
 
 @app.command()

@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 NOT_A_FULL_RUN = 6
-FAILED_TO_START_ENGINE = "engine tests did not run"
 
 
 def run(root: Path, which: str, options: list[str]) -> int:
@@ -15,7 +14,8 @@ def run(root: Path, which: str, options: list[str]) -> int:
         options, which = [which, *options], "all"
     status = 0
     for folder in folders[which]:
-        workers = ["-n", "2"] if folder == "tests/unit" and not any(option.startswith(("-n", "-k", "--pdb", "-s")) for option in options) else []
+        # A file's tests stay together: those on the environments build on each other.
+        workers = [] if any(option.startswith(("-n", "--pdb", "-s")) for option in options) else ["-n", "2", "--dist", "loadfile"]
         done = subprocess.run([sys.executable, "-m", "pytest", folder, *workers, *options], cwd=root, check=False)
         status = max(status, done.returncode)
     return status

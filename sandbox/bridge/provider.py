@@ -410,7 +410,8 @@ class Aws(provider_pb2_grpc.ResourceProviderServicer):
         if not changed:
             return provider_pb2.DiffResponse(changes=provider_pb2.DiffResponse.DIFF_NONE)
         replacing = {path.steps[0].attribute_name for path in reply.requires_replace} & set(changed)
-        shown = [name for name in changed if not kind.block.computed_only(name)] or changed
+        # tags_all follows from tags and the provider's default tags: shown only where nothing else says what changed.
+        shown = [name for name in changed if not kind.block.computed_only(name) and name != "tags_all"] or changed
         old = from_terraform(kind.block, {name: prior.state.get(name) for name in shown})
         new = from_terraform(kind.block, {name: planned[name] for name in shown})
 

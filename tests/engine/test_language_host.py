@@ -1,6 +1,5 @@
 """What the language host passes on."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ from tests.engine.lab import Lab
 
 
 @pytest.fixture
-def lab(session: Session, tmp_path: Path) -> Iterator[Lab]:
+def lab(session: Session, tmp_path: Path) -> Lab:
     """Return an empty project."""
     made = Lab(session, tmp_path)
     made.write("")

@@ -1,0 +1,221 @@
+"""The whole program on the real engine: what a mock cannot show.
+
+The tests stand in the order they run in: each leaves the environments as the next expects them.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from typing import Any
+
+import pytest
+
+from tests.engine.conftest import STACKS, Clone, clean_environment
+
+
+@pytest.mark.usefixtures("environments")
+@pytest.mark.parametrize("stack", STACKS)
+def test_up_brings_every_service_up(environments: dict[str, str], clone: Clone, stack: str) -> None:
+    """All environments beside each other; the table at the end names each service."""
+    for service in ("core", "members", "payments", "email", "socket"):
+        assert service in environments[stack].rsplit("service", 1)[-1]
+    assert "./infra preview" in environments[stack]
+    assert not [resource for resource in clone.state(stack) if resource.get("initErrors")]
+
+
+@pytest.mark.usefixtures("environments")
+@pytest.mark.parametrize("stack", STACKS)
+def test_a_second_preview_changes_nothing(clone: Clone, stack: str) -> None:
+    """What is there is what the program wants."""
+    done = clone.infra("preview", stack, "--expect-no-changes")
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.usefixtures("environments")
+def test_state_is_readable_by_its_owner_only(clone: Clone) -> None:
+    """State files may hold what is private."""
+    files = [path for path in clone.paths.state.rglob("*") if path.is_file()]
+    assert files
+    assert [path for path in files if path.stat().st_mode & 0o077] == []
+
+
+@pytest.mark.usefixtures("environments")
+def test_no_password_is_in_the_state(clone: Clone) -> None:
+    """AWS keeps it; the state has the ARN of its secret."""
+    for resource in clone.state("prod"):
+        if resource["type"] == "aws:rds/instance:Instance":
+            assert "password" not in resource["inputs"]
+            assert not resource["outputs"].get("password")
+            assert resource["outputs"]["masterUserSecrets"][0]["secretArn"].startswith("arn:aws:secretsmanager:")
+
+
+@pytest.mark.usefixtures("environments")
+def test_a_changed_tag_is_an_update_in_place(clone: Clone) -> None:
+    """Of every resource that has it; nothing is replaced."""
+    clone.edit("components/names.py", '"ManagedBy": "pulumi"', '"ManagedBy": "infra"')
+    steps = clone.steps("beta")
+    clone.edit("components/names.py", '"ManagedBy": "infra"', '"ManagedBy": "pulumi"')
+    assert len(steps) > 100
+    assert {step["op"] for step in steps} == {"update"}
+
+
+@pytest.mark.usefixtures("environments")
+def test_a_changed_instance_type_changes_that_services_template_and_group(clone: Clone) -> None:
+    """And nothing of any other service."""
+    text = (clone.root / "Pulumi.alpha.yaml").read_text(encoding="utf-8")
+    head, members = text.split("    members:\n", 1)
+    (clone.root / "Pulumi.alpha.yaml").write_text(head + "    members:\n" + members.replace("instance_type: t4g.small", "instance_type: t4g.medium", 1), encoding="utf-8")
+    steps = {step["urn"].rsplit("::", 1)[-1]: step["op"] for step in clone.steps("alpha")}
+    assert steps == {"members-servers-template": "update", "members-servers-group": "update"}
+    done = clone.infra("up", "alpha")
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert "2 updated" in done.stdout
+    assert clone.infra("preview", "alpha", "--expect-no-changes").returncode == 0
+    resources = {resource["urn"].rsplit("::", 1)[-1]: resource for resource in clone.state("alpha")}
+    assert resources["members-servers-group"]["outputs"]["launchTemplate"]["version"] == "2"
+
+
+@pytest.mark.usefixtures("environments")
+def test_the_order_of_the_file_changes_nothing(clone: Clone) -> None:
+    """Services are keyed by their names."""
+    path = clone.root / "Pulumi.beta.yaml"
+    before = path.read_text(encoding="utf-8")
+    head, services = before.split("  100xglobal:services:\n", 1)
+    blocks: list[str] = []
+    for line in services.splitlines(keepends=True):
+        if line.startswith("    ") and not line.startswith("     "):
+            blocks.append("")
+        blocks[-1] += line
+    path.write_text(head + "  100xglobal:services:\n" + "".join(reversed(blocks)), encoding="utf-8")
+    steps = clone.steps("beta")
+    path.write_text(before, encoding="utf-8")
+    assert steps == []
+
+
+# --- bad days
+
+
+@pytest.mark.usefixtures("environments")
+def test_a_stack_without_its_file_is_refused(clone: Clone) -> None:
+    """Pulumi itself would delete everything."""
+    file = clone.root / "Pulumi.prod.yaml"
+    kept = file.read_bytes()
+    file.unlink()
+    done = clone.infra("up", "prod")
+    file.write_bytes(kept)
+    assert done.returncode == 1
+    assert "there is no Pulumi.prod.yaml" in done.stdout
+    assert "Traceback" not in done.stdout
+    assert len(clone.state("prod")) > 300
+
+
+@pytest.mark.usefixtures("environments")
+def test_a_wrong_file_registers_nothing(clone: Clone) -> None:
+    """Every problem at once, and plain Pulumi says the same."""
+    file = clone.root / "Pulumi.alpha.yaml"
+    kept = file.read_text(encoding="utf-8")
+    file.write_text(kept.replace("instance_type:", "instance_typ:").replace("nat: single", "nat: one"), encoding="utf-8")
+    done = clone.infra("preview", "alpha")
+    file.write_text(kept, encoding="utf-8")
+    assert done.returncode != 0
+    assert "did you mean 'instance_type'" in done.stdout
+    assert "services.members.sizing.instance_typ" in done.stdout
+    assert "environment.network.nat" in done.stdout
+    assert "Traceback" not in done.stdout
+    assert " aws:" not in done.stdout, "a resource was registered"
+
+
+@pytest.mark.usefixtures("environments")
+def test_data_is_not_deleted_by_down(clone: Clone) -> None:
+    """Beta protects its data, here as on AWS."""
+    done = clone.infra("down", "beta")
+    assert done.returncode == 1
+    assert "protect_data: false" in done.stdout
+    assert len(clone.state("beta")) > 300
+
+
+@pytest.mark.usefixtures("environments")
+def test_the_sandboxs_state_is_refused_against_real_aws(clone: Clone) -> None:
+    """A shell that kept half of `./infra env`."""
+    exports = clone.infra("env", "alpha").stdout
+    script = f"{exports}\nunset AWS_ENDPOINT_URL\nexport AWS_ACCESS_KEY_ID=AKIAREAL\npulumi preview --stack alpha --non-interactive"
+    done = subprocess.run(["bash", "-c", script], cwd=clone.root, env=clean_environment(), capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "would be run against real AWS" in done.stdout + done.stderr
+
+
+@pytest.mark.usefixtures("environments")
+def test_plain_pulumi_works_with_the_exports(clone: Clone) -> None:
+    """`eval "$(./infra env beta)"`, then the official commands; the clone's own files stay as they are."""
+    before = (clone.root / "Pulumi.beta.yaml").read_bytes()
+    exports = clone.infra("env", "beta").stdout
+    script = f"{exports}\npulumi preview --stack beta --non-interactive --expect-no-changes"
+    done = subprocess.run(["bash", "-c", script], cwd=clone.root, env=clean_environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (clone.root / "Pulumi.beta.yaml").read_bytes() == before
+
+
+@pytest.mark.usefixtures("environments")
+def test_pending_operations_are_told_and_not_repeated(clone: Clone) -> None:
+    """A state whose last change was killed: Pulumi itself would create the same again."""
+    file = clone.paths.state / ".pulumi" / "stacks" / "100xglobal" / "prod.json"
+    kept = file.read_text(encoding="utf-8")
+    state: dict[str, Any] = json.loads(kept)
+    latest = state["checkpoint"]["latest"]
+    victim = next(resource for resource in latest["resources"] if resource["urn"].endswith("::members-servers-scaling"))
+    latest["resources"].remove(victim)
+    latest["pending_operations"] = [{"resource": {key: victim[key] for key in ("urn", "custom", "type", "inputs", "parent", "provider")}, "type": "creating"}]
+    file.write_text(json.dumps(state), encoding="utf-8")
+    done = clone.infra("up", "prod")
+    file.write_text(kept, encoding="utf-8")
+    assert done.returncode == 1
+    assert "members-servers-scaling" in done.stdout
+    assert "--clear-pending-creates" in done.stdout
+
+
+@pytest.mark.usefixtures("environments")
+def test_the_emulated_aws_comes_back_with_its_state(clone: Clone) -> None:
+    """Killed, it is found stale, started again, and knows all that it had answered for."""
+    status = clone.infra("sandbox", "status").stdout
+    pid = int(status.split("process ", 1)[1].split(" ", 1)[0])
+    os.kill(pid, signal.SIGKILL)
+    time.sleep(0.5)
+    assert "ended by itself or was killed" in clone.infra("sandbox", "status").stdout
+    done = clone.infra("pulumi", "refresh", "--stack", "prod", "--preview-only", "--expect-no-changes", "--parallel", "64")
+    assert "AWS is gone" not in done.stdout
+    assert "to delete" not in done.stdout, done.stdout[-3000:]
+    assert "- deleted" not in done.stdout
+
+
+@pytest.mark.usefixtures("environments")
+def test_down_leaves_nothing(clone: Clone) -> None:
+    """Neither in the state nor in the emulated AWS; interrupted first, and gone on with."""
+    first = clone.start("down", "alpha")
+    time.sleep(15)
+    os.killpg(first.pid, signal.SIGINT)
+    output, _ = first.communicate()
+    assert first.returncode != 0
+    assert "Traceback" not in output
+    second = clone.start("down", "alpha")
+    time.sleep(8)
+    third = clone.infra("down", "alpha")  # while the other works
+    printed, _ = second.communicate()
+    assert second.returncode == 0, printed[-3000:]
+    assert third.returncode == 1
+    assert "is changing alpha" in third.stdout
+    assert clone.state("alpha") == []
+    clone.infra("sandbox", "stop")
+    # A key waits 30 days for its deletion, on AWS too; nothing else of the account may be left.
+    kinds = (
+        "222222222222:vpc-",
+        "222222222222:i-",
+        "elasticloadbalancing:us-east-1:222222222222",
+        "rds:us-east-1:222222222222:db",
+        "iam::222222222222:role",
+        "cloudfront::222222222222",
+    )
+    files = [file for file in (clone.paths.emulator / "state").glob("*.json") if file.name != "kms.json"]
+    assert len(files) > 5
+    assert [(file.name, kind) for file in files for kind in kinds if kind in file.read_text(encoding="utf-8")] == []
