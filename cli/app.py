@@ -19,6 +19,8 @@ app = typer.Typer(
 )
 sandbox_app = typer.Typer(no_args_is_help=True, help="The emulated AWS on this machine: is it running, stop it, forget everything in it.")
 app.add_typer(sandbox_app, name="sandbox")
+new_app = typer.Typer(no_args_is_help=True, help="Write what is new: a service.")
+app.add_typer(new_app, name="new")
 
 Environment = Annotated[str, typer.Argument(help="The environment: a Pulumi.<environment>.yaml in this folder, such as alpha.", metavar="ENVIRONMENT")]
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
@@ -78,6 +80,33 @@ def check(
     from cli import checking
 
     raise typer.Exit(checking.check(ROOT, output or ("github" if os.environ.get("GITHUB_ACTIONS") == "true" else "text")))
+
+
+@app.command()
+def explain(field: Annotated[str, typer.Argument(help="A field such as services.members.release.image, or only `environment`.", metavar="FIELD")]) -> None:
+    """Say what a field of Pulumi.<environment>.yaml means: type, default, limits, and whether it is promoted."""
+    from cli import checking
+
+    raise typer.Exit(checking.explain(field))
+
+
+@app.command()
+def schema() -> None:
+    """Write the JSON Schema of the environments' files anew, by which editors complete and check them."""
+    from settings.reference import SCHEMA_FILE, schema_text
+
+    (ROOT / SCHEMA_FILE).write_text(schema_text(), encoding="utf-8")
+
+
+@new_app.command(name="service")
+def new_service(
+    name: Annotated[str, typer.Argument(help="Its name, which is its host too: at most 11 characters.", metavar="NAME")],
+    environments: Annotated[list[str] | None, typer.Option("--in", help="An environment that wants it; once for each. All, where left out.")] = None,
+) -> None:
+    """Write a new service: services/NAME.py, and a block that is switched off in each environment's file."""
+    from cli import checking
+
+    raise typer.Exit(checking.new_service(ROOT, name, environments))
 
 
 @app.command(context_settings=PASS_ON)

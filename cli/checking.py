@@ -7,8 +7,9 @@ from pathlib import Path
 
 import typer
 
+from components.spec import FrontDoorRoute
 from services import all_services
-from settings import Problem, check_folder
+from settings import Problem, check_folder, reference, scaffold
 
 
 def check(folder: Path, output: str) -> int:
@@ -27,6 +28,32 @@ def check(folder: Path, output: str) -> int:
     if output != "json":
         typer.echo(f"{len(problems)} problem{'s' if len(problems) != 1 else ''} in the files of {len(list(folder.glob('Pulumi.*.yaml')))} environments", err=bool(problems))
     return 1 if problems else 0
+
+
+def explain(field: str) -> int:
+    """Print what a field means."""
+    try:
+        typer.echo(reference.explain(field))
+    except reference.UnknownFieldError as error:
+        sys.stderr.write(f"infra: {error}\n")
+        return 1
+    return 0
+
+
+def new_service(folder: Path, name: str, environments: list[str] | None) -> int:
+    """Write a new service and say what to do next."""
+    specs = all_services()
+    priorities = [spec.balancer.priority + len(spec.redirects) for spec in specs.values() if isinstance(spec.balancer, FrontDoorRoute)]
+    stacks = environments or sorted(path.name.split(".")[1] for path in folder.glob("Pulumi.*.yaml"))
+    try:
+        written = scaffold.new_service(name, stacks, folder, priorities, list(specs))
+    except scaffold.CannotWriteError as error:
+        sys.stderr.write(f"infra: {error}. Nothing was written.\n")
+        return 1
+    for path in written:
+        typer.echo(f"wrote {path.relative_to(folder)}")
+    typer.echo(f"next: say what is particular to it in services/{written[-1].name}, put its release in, set enabled: true where it should run, and ./infra check")
+    return 0
 
 
 def annotation(problem: Problem) -> str:

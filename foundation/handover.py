@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from components.isolated_database import FromSnapshot
 from components.service_environment import DatabaseSize, ReleaseArgs, ServiceEnvironmentArgs, SharedFoundation, SizeArgs
 from components.spec import ServiceSpec
 from settings.models import Release, Service, Sizing
@@ -28,4 +29,5 @@ def size_arguments(sizing: Sizing) -> SizeArgs:
     """Return a sizing as the component takes it. Storage may double by itself where nothing else is said."""
     given = sizing.database
     database = DatabaseSize(given.instance_class, given.storage_gb, given.maximum_storage_gb or 2 * given.storage_gb, given.multi_az) if given else None
-    return SizeArgs(sizing.instance_type, sizing.instances.minimum, sizing.instances.maximum, sizing.disk_gb, database)
+    restore = FromSnapshot(given.restore.snapshot) if given and given.restore else None
+    return SizeArgs(sizing.instance_type, sizing.instances.minimum, sizing.instances.maximum, sizing.disk_gb, database, restore)

@@ -134,6 +134,7 @@ class Release(Strict):
     """What a service's team built, once. The same release moves through the environments, whole."""
 
     version: str = Field(pattern=r"^\d+\.\d+\.\d+([-+][0-9A-Za-z.-]+)?$", description="The release's semantic version.")
+    architecture: Literal["arm64", "x86_64"] = Field("arm64", description="What image and machine_image are built for; each environment's instance types must be of it.")
     image: Annotated[str, AfterValidator(_image)] = Field(description="The container image, by digest.")
     machine_image: str = Field(pattern=r"^ami-([0-9a-f]{8}|[0-9a-f]{17})$", description="The AMI that the servers start from.")
     database_engine: str | None = Field(None, pattern=r"^\d{2}\.\d+$", description='PostgreSQL version, in quotes: "16.9".')
@@ -150,12 +151,22 @@ class Instances(Strict):
     maximum: int = Field(ge=1, le=500, description="Servers that scaling may reach.")
 
 
+class FromSnapshot(Strict):
+    """Existing data that a new database starts from. Changing it replaces the database."""
+
+    snapshot: str = Field(
+        pattern=r"^(arn:aws:rds:[a-z0-9-]+:\d{12}:snapshot:)?[A-Za-z][A-Za-z0-9:-]{0,254}$",
+        description="Identifier of an RDS snapshot, or the ARN of one shared by another account.",
+    )
+
+
 class DatabaseSizing(Strict):
     """How large a database."""
 
     instance_class: str = Field(alias="class", pattern=r"^db\.[a-z0-9]+\.[a-z0-9]+$", description="RDS instance class, such as db.t4g.medium.")
     storage_gb: int = Field(ge=20, le=65536, description="Storage at the start (RDS gp3: 20 to 65536 GB).")
     maximum_storage_gb: int | None = Field(None, ge=20, le=65536, description="How far RDS may grow the storage by itself; twice storage_gb where left out.")
+    restore: FromSnapshot | None = Field(None, description="Start from a snapshot's data, as staging does from prod's; empty where left out.")
     multi_az: bool = Field(description="Whether a standby in another zone takes over when the first fails.")
 
 

@@ -1,7 +1,7 @@
 """What is wrong in a stack's file: where, what would go wrong, and what to write instead."""
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pydantic import BaseModel, ValidationError
@@ -56,17 +56,27 @@ def names_of(model: type[BaseModel]) -> list[str]:
 
 def explain(error: ErrorDetails, known: Sequence[str]) -> str:
     """Return one of pydantic's errors as a sentence that says what to write."""
-    kind, given, context = error["type"], error.get("input"), error.get("ctx") or {}
+    kind, given = error["type"], error.get("input")
+    context: Mapping[str, object] = error.get("ctx") or {}
     key = str(error["loc"][-1]) if error["loc"] else ""
+    if "environment_variables" in error["loc"][:-1]:
+        return "must be text in quotes"  # whatever it is, it might be a secret: it is not repeated
+    if key == "secure":
+        return "is an encrypted value, which would make the whole block a secret that nobody can review. Refer to secrets by name (docs/real-aws.md)"
     if kind == "extra_forbidden":
         guess = nearest(key, known)
         return f"is not a known key{f'; did you mean {guess!r}?' if guess else ''} Known here: {', '.join(known)}"
     if kind == "missing":
         return "is missing; it has no default"
+    return explain_value(kind, given, context, error["msg"])
+
+
+def explain_value(kind: str, given: object, context: Mapping[str, object], told: str) -> str:
+    """Return what is wrong with a value that stands where one belongs."""
     if kind == "string_type" and isinstance(given, int | float) and not isinstance(given, bool):
         return f'is the number {given}, and must be text: YAML reads 16.10 as 16.1. Put it in quotes: "{given}" (as you meant it)'
     if kind == "value_error":
-        return f"{given!r} {error['msg'].removeprefix('Value error, ')}"
+        return f"{given!r} {told.removeprefix('Value error, ')}"
     if kind == "string_pattern_mismatch":
         return f"{given!r} does not have the form {context.get('pattern')}"
     if kind == "literal_error":
@@ -86,7 +96,7 @@ def explain(error: ErrorDetails, known: Sequence[str]) -> str:
     if kind in bounds:
         name, words = bounds[kind]
         return f"is {given}; it must be {words} {context.get(name)}"
-    return f"{error['msg']} (it is {given!r})" if not isinstance(given, dict | list) else error["msg"]
+    return f"{told} (it is {given!r})" if not isinstance(given, dict | list) else told
 
 
 def model_at(model: type[BaseModel], location: Location) -> type[BaseModel] | None:
