@@ -228,6 +228,15 @@ class Aws(provider_pb2_grpc.ResourceProviderServicer):
         self._check(context, reply.diagnostics, urn)
         return reply
 
+    def _read_again(self, context: Any, kind: Kind, prior: Prior, urn: str) -> Prior:
+        request = terraform.pb.ReadResource.Request(type_name=kind.terraform_type, current_state=terraform.encode(prior.state), private=prior.private)
+        reply = self.client.ReadResource(request)
+        self._check(context, reply.diagnostics, urn)
+        state = terraform.decode(reply.new_state)
+        if state is None:
+            context.abort(grpc.StatusCode.NOT_FOUND, f"{urn} is in the state, and AWS does not have it: run `pulumi refresh`, then the same command again")
+        return Prior(state, reply.private)
+
     def _apply(self, kind: Kind, prior: Prior | None, planned: Any, config: Any, private: bytes) -> Any:
         return self.client.ApplyResourceChange(
             terraform.pb.ApplyResourceChange.Request(
@@ -403,7 +412,7 @@ class Aws(provider_pb2_grpc.ResourceProviderServicer):
         config = self._config(kind, self._inputs(kind, news, prior, request.ignoreChanges), prior.state.get("timeouts"))
         reply = self._plan(context, kind, prior, config, request.urn)
         planned = terraform.decode(reply.planned_state)
-        if planned == prior.state:
+        if planned == prior.state:  # the quick way; most are
             return provider_pb2.DiffResponse(changes=provider_pb2.DiffResponse.DIFF_NONE)
         before, after = values.comparable_block(kind.block, prior.state), values.comparable_block(kind.block, planned)
         changed = [name for name in after if name != "timeouts" and before.get(name) != after[name]]
@@ -451,9 +460,16 @@ class Aws(provider_pb2_grpc.ResourceProviderServicer):
         timeouts = self._timeouts(kind, "update", request.timeout) or prior.state.get("timeouts")
         config = self._config(kind, self._inputs(kind, inputs, prior, request.ignoreChanges), timeouts)
         reply = self._plan(context, kind, prior, config, request.urn)
+        planned = terraform.decode(reply.planned_state)
         if request.preview:
-            planned = terraform.decode(reply.planned_state)
             return provider_pb2.UpdateResponse(properties=to_struct(self._outputs(kind, planned, b"", inputs, preview=True)))
+        if is_same(kind, prior.state, planned):
+            # The engine goes on with what a failed creation half made. Terraform applies no plan without changes (some
+            # resources fail on one), so what is there is read, and what is then found missing is applied.
+            prior = self._read_again(context, kind, prior, request.urn)
+            reply = self._plan(context, kind, prior, config, request.urn)
+            if is_same(kind, prior.state, terraform.decode(reply.planned_state)):
+                return provider_pb2.UpdateResponse(properties=to_struct(self._outputs(kind, prior.state, prior.private, inputs)))
         applied = self._apply(kind, prior, reply.planned_state, config, reply.planned_private)
         state = self._settle(context, kind, request.urn, applied, inputs)
         return provider_pb2.UpdateResponse(properties=to_struct(self._outputs(kind, state, applied.private, inputs)))
@@ -513,6 +529,12 @@ class Aws(provider_pb2_grpc.ResourceProviderServicer):
         read = self.client.ReadDataSource(terraform.pb.ReadDataSource.Request(type_name=kind.terraform_type, config=terraform.encode(config)))
         self._check(context, read.diagnostics)
         return provider_pb2.InvokeResponse(**{"return": to_struct(self._outputs(kind, terraform.decode(read.state), b"", {}, preview=True))})
+
+
+def is_same(kind: Kind, prior: dict[str, Any], planned: Any) -> bool:
+    """Tell whether a plan changes nothing, timeouts aside."""
+    before, after = values.comparable_block(kind.block, {**prior, "timeouts": None}), values.comparable_block(kind.block, {**planned, "timeouts": None})
+    return bool(before == after)
 
 
 def from_json(value: Any) -> Any:
