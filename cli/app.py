@@ -109,6 +109,80 @@ def new_service(
     raise typer.Exit(checking.new_service(ROOT, name, environments))
 
 
+Reason = Annotated[str, typer.Option("--reason", help="Why; it stands in the record.")]
+
+
+@app.command()
+def promote(
+    service: Annotated[str, typer.Argument(help="The service whose release moves.", metavar="SERVICE")],
+    source: Annotated[str, typer.Option("--from", help="The environment that runs it.")],
+    target: Annotated[str, typer.Option("--to", help="The environment that gets it.")],
+    *,
+    then_up: Annotated[bool, typer.Option("--up", help="Then pass the gate and bring the target up.")] = False,
+    hotfix: Annotated[bool, typer.Option("--hotfix", help="Skip the soak, never the gate; needs --reason.")] = False,
+    reason: Reason = "",
+) -> None:
+    """Move one service's release from an environment's file to another's, and record it.
+
+    Refused unless the source runs exactly that release, healthy, for long enough, and nothing holds it.
+    """
+    from cli import promotion
+    from release.promote import Request
+
+    raise typer.Exit(promotion.promote(ROOT, Request(service, source, target, hotfix, reason), then_up=then_up))
+
+
+@app.command()
+def gate(environment: Environment, layout: Annotated[str, typer.Option("--format", help="text, markdown or json.")] = "text") -> None:
+    """Refuse what nobody meant: changes outside the services whose blocks changed, lost data, wider access.
+
+    Exits 0 when open and 3 when closed. What is meant all the same is signed off in releases/sign-offs.yaml.
+    """
+    from cli import promotion
+
+    raise typer.Exit(promotion.gate(ROOT, environment, layout))
+
+
+@app.command()
+def rollback(service: Annotated[str, typer.Argument(metavar="SERVICE")], environment: Environment, reason: Reason = "") -> None:
+    """Put back the release that an environment's file had before the last promotion, and hold the bad one everywhere."""
+    from cli import promotion
+
+    raise typer.Exit(promotion.rollback(ROOT, service, environment, reason))
+
+
+@app.command()
+def hold(service: Annotated[str, typer.Argument(metavar="SERVICE")], version: Annotated[str, typer.Argument(metavar="VERSION")], reason: Reason = "") -> None:
+    """Hold a release: it is promoted nowhere until the hold is lifted."""
+    from cli import promotion
+
+    raise typer.Exit(promotion.hold(ROOT, service, version, reason, lift=False))
+
+
+@app.command(name="release-hold")
+def release_hold(service: Annotated[str, typer.Argument(metavar="SERVICE")], version: Annotated[str, typer.Argument(metavar="VERSION")], reason: Reason = "") -> None:
+    """Lift the hold on a release."""
+    from cli import promotion
+
+    raise typer.Exit(promotion.hold(ROOT, service, version, reason, lift=True))
+
+
+@app.command()
+def history(service: Annotated[str, typer.Argument(metavar="SERVICE")]) -> None:
+    """Show what was promoted, rolled back and held of a service: when, by whom, why."""
+    from cli import promotion
+
+    raise typer.Exit(promotion.history(ROOT, service))
+
+
+@app.command(name="status")
+def show_status() -> None:
+    """Show which release of each service runs in which environment, since when: soaking, held, behind."""
+    from cli import promotion
+
+    raise typer.Exit(promotion.status(ROOT))
+
+
 @app.command(context_settings=PASS_ON)
 def test(
     context: typer.Context,

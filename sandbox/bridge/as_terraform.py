@@ -67,7 +67,7 @@ def label(urn: str) -> str:
 
 
 def write(folder: Path, binary: Path, resources: Iterable[Mapping[str, Any]], region: str) -> int:
-    """Write main.tf.json and terraform.tfstate for the AWS resources of a state with its secrets shown; return their number."""
+    """Write main.tf.json for AWS resources, and terraform.tfstate for those that have a state (with its secrets shown); return the number in the state."""
     names = table.load(binary)
     kinds: dict[str, Kind] = {}
     bodies: dict[str, dict[str, Any]] = {}
@@ -80,6 +80,8 @@ def write(folder: Path, binary: Path, resources: Iterable[Mapping[str, Any]], re
         inputs = {key: value for key, value in plain(shown(resource["inputs"])).items() if key != "region" or "region" in kind.block.by_pulumi_name}
         config = to_terraform(kind.block, inputs, [])
         bodies.setdefault(kind.terraform_type, {})[label(resource["urn"])] = escaped(body_of(kind.block, config))
+        if "__meta" not in resource.get("outputs", {}):
+            continue  # a mocked program has no state
         meta = json.loads(shown(resource["outputs"]["__meta"]))
         attributes = json.loads(meta["state"])
         instance = {"schema_version": meta["version"], "attributes": attributes, "sensitive_attributes": sensitive_paths(kind, attributes), "private": meta["private"]}

@@ -125,6 +125,11 @@ def environments(clone: Clone) -> dict[str, str]:
     return printed
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the file that takes longest, so that two workers end together."""
+    items.sort(key=lambda item: "test_environments" not in item.nodeid)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say that this was no full run."""
     if unavailable:
