@@ -9,16 +9,16 @@ from foundation.environment import Foundation
 from foundation.guard import refuse_mixed_up_targets
 from foundation.handover import service_arguments
 from services import all_services
-from settings import SettingsError, settings_of_stack
+from settings import SettingsError, settings_of_stack, value_of
 
 refuse_mixed_up_targets()
 specs = all_services()
 ours, aws = pulumi.Config(), pulumi.Config("aws")
 values = {
     "aws:region": aws.get("region"),
-    "aws:allowedAccountIds": aws.get_object("allowedAccountIds"),
-    "100xglobal:environment": ours.get_object("environment"),
-    "100xglobal:services": ours.get_object("services"),
+    "aws:allowedAccountIds": value_of(aws.get("allowedAccountIds")),
+    "100xglobal:environment": value_of(ours.get("environment")),
+    "100xglobal:services": value_of(ours.get("services")),
 }
 try:
     settings = settings_of_stack(pulumi.get_stack(), values, Path(__file__).parent, specs, warn=pulumi.log.warn)

@@ -23,4 +23,4 @@ def lint(root: Path, *, fix: bool) -> int:
         commands.append([go, "run", ACTIONLINT, "-no-color"])
     else:
         sys.stderr.write("infra: the workflows are checked by zizmor only: neither actionlint nor go is on PATH\n")
-    return max(subprocess.run(command, cwd=root, check=False).returncode for command in commands)
+    return max(abs(subprocess.run(command, cwd=root, check=False).returncode) for command in commands)  # a tool that was killed has a negative one

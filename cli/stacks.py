@@ -1,6 +1,7 @@
 """The verbs that run Pulumi in the sandbox."""
 
 import json
+import os
 import shlex
 import sys
 from collections.abc import Mapping
@@ -58,17 +59,26 @@ def run_pulumi(arguments: list[str]) -> int:
     """Run any Pulumi command in the sandbox."""
     session = open_session()
     stack_files.refresh(session.paths)
-    stack = stack_named(arguments)
+    stack = stack_named(arguments) or selected_stack(session)
     if stack and any(verb in arguments for verb in ("up", "update", "preview", "refresh")):
         session.ensure_stack(stack)
+    if stack and any(verb in arguments for verb in ("up", "update", "destroy")):
+        session.refuse_if_locked(stack)
+        session.refuse_if_pending(stack)
     return session.run(arguments, stack)
+
+
+def selected_stack(session: Session) -> str | None:
+    """Return the stack that `pulumi stack select` chose, if there is one."""
+    done = session.capture(["stack", "--show-name"])
+    return done.stdout.strip() or None if done.returncode == 0 else None
 
 
 def stack_named(arguments: list[str]) -> str | None:
     """Return the stack that the arguments name, if they do."""
     for index, argument in enumerate(arguments):
-        if argument.startswith("--stack="):
-            return argument.removeprefix("--stack=")
+        if argument.startswith(("--stack=", "-s=")):
+            return argument.split("=", 1)[1]
         if argument in {"--stack", "-s"} and index + 1 < len(arguments):
             return arguments[index + 1]
     return None
@@ -77,7 +87,10 @@ def stack_named(arguments: list[str]) -> str | None:
 def exports(environment: str) -> str:
     """Return shell exports of the sandbox's variables."""
     session = ready(environment)
-    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in session.variables(environment).items())
+    variables = session.variables(environment)
+    # What the shell has of its own would lead some calls to real AWS, or its credentials to the emulated one.
+    foreign = sorted(name for name in os.environ if name.startswith(("AWS_", "PULUMI_")) and name not in variables)
+    return "".join([f"unset {name}\n" for name in foreign] + [f"export {name}={shlex.quote(value)}\n" for name, value in variables.items()])
 
 
 def show_services(session: Session, environment: str) -> None:

@@ -65,7 +65,7 @@ class CdnBucket(pulumi.ComponentResource):
         self._allow_only(bucket, distribution, access)
         SubdomainRecord(
             f"{name}-record",
-            SubdomainRecordArgs(zone_id=args.zone_id, host=args.host, target=AliasTarget(distribution.domain_name, distribution.hosted_zone_id)),
+            SubdomainRecordArgs(zone_id=args.zone_id, host=args.host, target=AliasTarget(distribution.domain_name, distribution.hosted_zone_id, evaluate_health=False)),
             self._child,
         )
         self.bucket_arn, self.bucket_name, self.distribution_id = bucket.arn, bucket.bucket, distribution.id

@@ -14,7 +14,7 @@ from pulumi_aws.rds.subnet_group import SubnetGroup
 from pulumi_aws.vpc.security_group_egress_rule import SecurityGroupEgressRule
 from pulumi_aws.vpc.security_group_ingress_rule import SecurityGroupIngressRule
 
-from components.names import POSTGRES_PORT, assumable_by
+from components.names import POSTGRES_PORT, after, assumable_by
 
 TYPE = "hundredx:components:IsolatedDatabase"
 ADMINISTRATOR = "administrator"
@@ -151,7 +151,8 @@ class IsolatedDatabase(pulumi.ComponentResource):
             opts=self._child,
         )
 
-    def _monitoring_role(self) -> Role:
+    def _monitoring_role(self) -> pulumi.Output[str]:
+        """Return the role's ARN once it has its permissions: RDS refuses one that lacks them."""
         role = Role(
             f"{self._name}-monitoring",
             description=f"{self._name}: RDS writes its operating system's metrics",
@@ -159,8 +160,10 @@ class IsolatedDatabase(pulumi.ComponentResource):
             tags=self._args.tags,
             opts=self._child,
         )
-        RolePolicyAttachment(f"{self._name}-monitoring-policy", role=role.name, policy_arn="arn:aws:iam::aws:policy/service-role/AmazonRDSEnhancedMonitoringRole", opts=self._child)
-        return role
+        permissions = RolePolicyAttachment(
+            f"{self._name}-monitoring-policy", role=role.name, policy_arn="arn:aws:iam::aws:policy/service-role/AmazonRDSEnhancedMonitoringRole", opts=self._child
+        )
+        return after(role.arn, permissions)
 
     def _instance(self, subnets: SubnetGroup, group: SecurityGroup) -> Instance:
         name, args = self._name, self._args
@@ -176,7 +179,8 @@ class IsolatedDatabase(pulumi.ComponentResource):
             max_allocated_storage=args.maximum_storage_gb,
             storage_type="gp3",
             storage_encrypted=True,
-            kms_key_id=args.key_arn,
+            # What is restored from a snapshot keeps the snapshot's key; any other here would replace it at the next update.
+            kms_key_id=None if isinstance(args.restore, FromSnapshot) else args.key_arn,
             multi_az=args.multi_az,
             db_name=None if args.restore else args.database_name,
             username=None if args.restore else ADMINISTRATOR,
@@ -202,7 +206,7 @@ class IsolatedDatabase(pulumi.ComponentResource):
             final_snapshot_identifier=subnets.name.apply(lambda unique: f"{unique}-final{restore_suffix(args.restore)}") if args.protect_data else None,
             enabled_cloudwatch_logs_exports=["postgresql", "upgrade"],
             monitoring_interval=MONITORING_SECONDS,
-            monitoring_role_arn=self._monitoring_role().arn,
+            monitoring_role_arn=self._monitoring_role(),
             performance_insights_enabled=True,
             performance_insights_kms_key_id=args.key_arn,
             performance_insights_retention_period=INSIGHTS_DAYS,

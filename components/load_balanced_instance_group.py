@@ -31,6 +31,7 @@ TYPE = "hundredx:components:LoadBalancedInstanceGroup"
 WARM_UP_SECONDS = 120  # from a server's start until its numbers count
 CPU_TARGET_PERCENT = 50.0  # what scaling aims at; leaves room for a zone's failure
 DEREGISTRATION_SECONDS = 30
+UNHEALTHY_MINUTES = 10  # longer than a server takes to start
 ANY_IPV4, ANY_IPV6 = "0.0.0.0/0", "::/0"
 
 
@@ -95,6 +96,7 @@ class LoadBalancedInstanceGroupArgs:
     alarm_topic_arn: pulumi.Input[str]
     protect_balancer: bool
     tags: dict[str, str]
+    deploy_despite_alarms: bool = False
 
 
 class LoadBalancedInstanceGroup(pulumi.ComponentResource):
@@ -187,10 +189,7 @@ class LoadBalancedInstanceGroup(pulumi.ComponentResource):
             )
         self._connect(shared.security_group_id, {"http": args.port})
         self.alias = AliasTarget(shared.dns_name, shared.zone_id)
-        return {"http": target}, [
-            self._alarm("unhealthy", "UnHealthyHostCount", 0, {"LoadBalancer": shared.arn_suffix, "TargetGroup": target.arn_suffix}, "Maximum"),
-            self._alarm("errors", "HTTPCode_Target_5XX_Count", 10, {"LoadBalancer": shared.arn_suffix, "TargetGroup": target.arn_suffix}, "Sum"),
-        ]
+        return {"http": target}, self._http_alarms(shared.arn_suffix, target)
 
     def _own_balancer(self, own: OwnBalancer) -> tuple[dict[str, TargetGroup], list[MetricAlarm]]:
         name, args = self._name, self._args
@@ -219,11 +218,7 @@ class LoadBalancedInstanceGroup(pulumi.ComponentResource):
         )
         self._connect(group.id, {"http": args.port})
         self.alias = AliasTarget(balancer.dns_name, balancer.zone_id)
-        dimensions = {"LoadBalancer": balancer.arn_suffix, "TargetGroup": target.arn_suffix}
-        return {"http": target}, [
-            self._alarm("unhealthy", "UnHealthyHostCount", 0, dimensions, "Maximum"),
-            self._alarm("errors", "HTTPCode_Target_5XX_Count", 10, dimensions, "Sum"),
-        ]
+        return {"http": target}, self._http_alarms(balancer.arn_suffix, target)
 
     def _network_balancer(self, own: OwnNetworkBalancer) -> tuple[dict[str, TargetGroup], list[MetricAlarm]]:
         name, args = self._name, self._args
@@ -255,9 +250,9 @@ class LoadBalancedInstanceGroup(pulumi.ComponentResource):
             targets[f"tcp-{port}"] = target
         self._connect(group.id, {str(port): port for port in own.ports})
         self.alias = AliasTarget(balancer.dns_name, balancer.zone_id)
-        first = next(iter(targets.values()))
-        dimensions = {"LoadBalancer": balancer.arn_suffix, "TargetGroup": first.arn_suffix}
-        return targets, [self._alarm("unhealthy", "UnHealthyHostCount", 0, dimensions, "Maximum", namespace="AWS/NetworkELB")]
+        for port, target in zip(own.ports, targets.values(), strict=True):
+            self._unhealthy(f"unhealthy-{port}", balancer.arn_suffix, target, "AWS/NetworkELB")
+        return targets, [self._too_few(f"too-few-{port}", balancer.arn_suffix, target, "AWS/NetworkELB") for port, target in zip(own.ports, targets.values(), strict=True)]
 
     def _balancer(self, kind: str, group: SecurityGroup, *, idle_timeout_seconds: int | None = None) -> LoadBalancer:
         args = self._args
@@ -399,7 +394,8 @@ class LoadBalancedInstanceGroup(pulumi.ComponentResource):
                     "instance_warmup": str(WARM_UP_SECONDS),
                     "auto_rollback": True,
                     "skip_matching": True,
-                    "alarm_specification": {"alarms": [alarm.name for alarm in alarms]},
+                    # A refresh does not begin while one of its alarms rings: what mends a broken service is deployed despite them.
+                    "alarm_specification": None if args.deploy_despite_alarms else {"alarms": [alarm.name for alarm in alarms]},
                 },
             },
             enabled_metrics=[Metric.GROUP_DESIRED_CAPACITY, Metric.GROUP_IN_SERVICE_INSTANCES, Metric.GROUP_PENDING_INSTANCES, Metric.GROUP_TOTAL_INSTANCES],
@@ -417,22 +413,48 @@ class LoadBalancedInstanceGroup(pulumi.ComponentResource):
             opts=self._child,
         )
 
+    # --- alarms. A deployment is rolled back by what its users feel: errors, or too few healthy servers. Unhealthy servers alone
+    # are told and roll nothing back: each new server is unhealthy while it starts.
+
+    def _http_alarms(self, balancer: pulumi.Input[str], target: TargetGroup) -> list[MetricAlarm]:
+        self._unhealthy("unhealthy", balancer, target, "AWS/ApplicationELB")
+        dimensions = {"LoadBalancer": balancer, "TargetGroup": target.arn_suffix}
+        errors = self._alarm("errors", "HTTPCode_Target_5XX_Count", 10, dimensions, statistic="Sum", namespace="AWS/ApplicationELB")
+        return [errors, self._too_few("too-few", balancer, target, "AWS/ApplicationELB")]
+
+    def _unhealthy(self, part: str, balancer: pulumi.Input[str], target: TargetGroup, namespace: str) -> None:
+        dimensions = {"LoadBalancer": balancer, "TargetGroup": target.arn_suffix}
+        self._alarm(part, "UnHealthyHostCount", 0, dimensions, statistic="Maximum", namespace=namespace, minutes=UNHEALTHY_MINUTES)
+
+    def _too_few(self, part: str, balancer: pulumi.Input[str], target: TargetGroup, namespace: str) -> MetricAlarm:
+        dimensions = {"LoadBalancer": balancer, "TargetGroup": target.arn_suffix}
+        return self._alarm(part, "HealthyHostCount", self._args.minimum, dimensions, statistic="Maximum", namespace=namespace, comparison="LessThanThreshold")
+
     def _alarm(
-        self, part: str, metric: str, threshold: float, dimensions: Mapping[str, pulumi.Input[str]], statistic: str, *, namespace: str = "AWS/ApplicationELB"
+        self,
+        part: str,
+        metric: str,
+        threshold: float,
+        dimensions: Mapping[str, pulumi.Input[str]],
+        *,
+        statistic: str,
+        namespace: str,
+        minutes: int = 5,
+        comparison: str = "GreaterThanThreshold",
     ) -> MetricAlarm:
         args = self._args
         return MetricAlarm(
             f"{self._name}-{part}",
-            alarm_description=f"{self._name}: {metric} above {threshold:g} in 3 of 5 minutes; rolls a deployment back",
+            alarm_description=f"{self._name}: {metric} {'below' if comparison == 'LessThanThreshold' else 'above'} {threshold:g} in {minutes - 2} of {minutes} minutes",
             namespace=namespace,
             metric_name=metric,
             dimensions=dimensions,
             statistic=statistic,
             period=60,
-            evaluation_periods=5,
-            datapoints_to_alarm=3,
+            evaluation_periods=minutes,
+            datapoints_to_alarm=minutes - 2,
             threshold=threshold,
-            comparison_operator="GreaterThanThreshold",
+            comparison_operator=comparison,
             treat_missing_data="notBreaching",
             alarm_actions=[args.alarm_topic_arn],
             ok_actions=[args.alarm_topic_arn],
@@ -445,6 +467,12 @@ def cidr_label(cidr: str) -> str:
     """Return a range as a part of a resource's name: `anywhere-ipv4`, `10-0-0-0-8`."""
     named = {ANY_IPV4: "anywhere-ipv4", ANY_IPV6: "anywhere-ipv6"}
     return named.get(cidr) or "".join(character if character.isalnum() else "-" for character in cidr).strip("-")
+
+
+def registry_region(registry: str, default: str) -> str:
+    """Return the region of an ECR registry, which may be another than the servers'."""
+    parts = registry.split(".")
+    return parts[parts.index("ecr") + 1] if "ecr" in parts else default
 
 
 def start_script(image: str, region: str, log_group: str, variables: Mapping[str, str]) -> str:
@@ -474,7 +502,7 @@ Requires=docker.service
 Restart=always
 RestartSec=5
 ExecStartPre=-/usr/bin/docker rm -f service
-ExecStartPre=/bin/bash -c 'aws ecr get-login-password --region {region} | docker login --username AWS --password-stdin {registry}'
+ExecStartPre=/bin/bash -c 'aws ecr get-login-password --region {registry_region(registry, region)} | docker login --username AWS --password-stdin {registry}'
 ExecStart={run}
 ExecStop=/usr/bin/docker stop --time 30 service
 [Install]

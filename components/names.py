@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Final
 
+import pulumi
+
 # Longest names that AWS takes, with the eight characters of Pulumi's random suffix (`-1a2b3c4`) taken off.
 BALANCER_NAME_LIMIT: Final = 32 - 8
 ROLE_NAME_LIMIT: Final = 64 - 8
@@ -16,6 +18,11 @@ CERTIFICATE_REGION: Final = "us-east-1"  # CloudFront takes certificates from th
 
 # ELB.17: the newest policies that AWS recommends, TLS 1.2 at the least.
 TLS_POLICY: Final = "ELBSecurityPolicy-TLS13-1-2-2021-06"
+
+
+def after(value: pulumi.Output[str], *made: pulumi.CustomResource) -> pulumi.Output[str]:
+    """Return a value that is known only when other resources are made: AWS refuses what uses it before."""
+    return pulumi.Output.all(value, *(resource.id for resource in made)).apply(lambda known: str(known[0]))
 
 
 def tags(environment: str, name: str, service: str | None = None) -> dict[str, str]:

@@ -10,14 +10,13 @@ from pulumi_aws.ec2.security_group import SecurityGroup
 from pulumi_aws.iam.instance_profile import InstanceProfile
 from pulumi_aws.iam.role import Role
 from pulumi_aws.iam.role_policy import RolePolicy
-from pulumi_aws.iam.role_policy_attachment import RolePolicyAttachment
 from pulumi_aws.kms.alias import Alias
 from pulumi_aws.kms.key import Key
 from pulumi_aws.vpc.security_group_egress_rule import SecurityGroupEgressRule
 
 from components.cdn_bucket import CdnBucket, CdnBucketArgs
 from components.isolated_database import FromPointInTime, FromSnapshot, IsolatedDatabase, IsolatedDatabaseArgs
-from components.load_balanced_instance_group import ANY_IPV4, ANY_IPV6, GroupNetwork, LoadBalancedInstanceGroup, LoadBalancedInstanceGroupArgs, SharedBalancer
+from components.load_balanced_instance_group import ANY_IPV4, ANY_IPV6, GroupNetwork, LoadBalancedInstanceGroup, LoadBalancedInstanceGroupArgs, SharedBalancer, registry_region
 from components.mail_domain import MailDomain, MailDomainArgs
 from components.names import HTTPS_PORT, assumable_by, policy_document, root_access, tags
 from components.spec import FrontDoorRoute, OwnBalancer, OwnNetworkBalancer, ServiceSpec
@@ -81,6 +80,8 @@ class SizeArgs:
     disk_gb: int
     database: DatabaseSize | None = None
     restore: FromSnapshot | FromPointInTime | None = None
+    allow_major_upgrade: bool = False
+    deploy_despite_alarms: bool = False
 
 
 @dataclass(frozen=True)
@@ -168,7 +169,19 @@ class ServiceEnvironment(pulumi.ComponentResource):
         """Make the key of all that the service keeps; each AWS service that uses it may do so for this service's things only."""
         lent = self._lent
         use = ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"]
+        # By condition, not as the principal: KMS refuses a principal that does not exist, and a new account has this role only
+        # after its first Auto Scaling group.
         auto_scaling = f"arn:aws:iam::{lent.account_id}:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling"
+        by_auto_scaling = {"StringEquals": {"kms:CallerAccount": lent.account_id}, "ArnEquals": {"aws:PrincipalArn": auto_scaling}}
+        through_cloudfront = {
+            "Sid": "FilesThroughCloudFront",
+            "Effect": "Allow",
+            "Principal": {"Service": "cloudfront.amazonaws.com"},
+            "Action": "kms:Decrypt",
+            "Resource": "*",
+            # Not the distribution's own ARN: it is made after the bucket that this key encrypts.
+            "Condition": {"StringLike": {"AWS:SourceArn": f"arn:aws:cloudfront::{lent.account_id}:distribution/*"}},
+        }
         policy = policy_document(
             root_access(lent.account_id),
             {
@@ -179,24 +192,16 @@ class ServiceEnvironment(pulumi.ComponentResource):
                 "Resource": "*",
                 "Condition": {"ArnEquals": {"kms:EncryptionContext:aws:logs:arn": f"arn:aws:logs:{lent.region}:{lent.account_id}:log-group:{self._log_group_name}"}},
             },
-            {"Sid": "DisksOfScaledServers", "Effect": "Allow", "Principal": {"AWS": auto_scaling}, "Action": use, "Resource": "*"},
+            {"Sid": "DisksOfScaledServers", "Effect": "Allow", "Principal": {"AWS": "*"}, "Action": use, "Resource": "*", "Condition": by_auto_scaling},
             {
                 "Sid": "GrantsForDisks",
                 "Effect": "Allow",
-                "Principal": {"AWS": auto_scaling},
+                "Principal": {"AWS": "*"},
                 "Action": "kms:CreateGrant",
                 "Resource": "*",
-                "Condition": {"Bool": {"kms:GrantIsForAWSResource": "true"}},
+                "Condition": {**by_auto_scaling, "Bool": {"kms:GrantIsForAWSResource": "true"}},
             },
-            {
-                "Sid": "FilesThroughCloudFront",
-                "Effect": "Allow",
-                "Principal": {"Service": "cloudfront.amazonaws.com"},
-                "Action": ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey*"],
-                "Resource": "*",
-                # Not the distribution's own ARN: it is made after the bucket that this key encrypts.
-                "Condition": {"StringLike": {"AWS:SourceArn": f"arn:aws:cloudfront::{lent.account_id}:distribution/*"}},
-            },
+            *([through_cloudfront] if self._args.spec.cdn else []),
         )
         key = Key(
             f"{self._name}-key",
@@ -212,23 +217,25 @@ class ServiceEnvironment(pulumi.ComponentResource):
         return key
 
     def _role(self) -> Role:
-        role = Role(
+        return Role(
             f"{self._name}-servers",
             description=f"What the servers of {self._name} may do",
             assume_role_policy=pulumi.Output.json_dumps(assumable_by("ec2.amazonaws.com")),
             tags=self._tags,
             opts=self._child,
         )
-        # Shell access without SSH, keys or open ports.
-        RolePolicyAttachment(f"{self._name}-systems-manager", role=role.name, policy_arn="arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore", opts=self._child)
-        return role
 
     def _permissions(self, role: Role, key: Key, logs: LogGroup) -> None:
         """Let the servers read what is their own, and nothing of another service."""
         lent = self._lent
-        repository = self._args.release.image.split("@")[0].split("/", 1)[1]
+        registry, repository = self._args.release.image.split("@")[0].split("/", 1)
         parameters = f"arn:aws:ssm:{lent.region}:{lent.account_id}:parameter/{lent.environment}/{self._name}"
+        # Shell access without SSH, keys or open ports. Not AWS's own policy for it: that one reads every service's parameters.
+        shell = ["ssm:UpdateInstanceInformation"]
+        shell += [f"ssmmessages:{verb}{channel}Channel" for verb in ("Create", "Open") for channel in ("Control", "Data")]
+        shell += [f"ec2messages:{verb}" for verb in ("AcknowledgeMessage", "DeleteMessage", "FailMessage", "GetEndpoint", "GetMessages", "SendReply")]
         statements: list[dict[str, object]] = [
+            {"Sid": "SystemsManager", "Effect": "Allow", "Action": shell, "Resource": "*"},  # these take no resource
             {"Sid": "OwnKey", "Effect": "Allow", "Action": ["kms:Decrypt", "kms:GenerateDataKey"], "Resource": key.arn},
             {"Sid": "OwnLogs", "Effect": "Allow", "Action": ["logs:CreateLogStream", "logs:PutLogEvents"], "Resource": pulumi.Output.concat(logs.arn, ":*")},
             {
@@ -242,7 +249,7 @@ class ServiceEnvironment(pulumi.ComponentResource):
                 "Sid": "OwnImage",
                 "Effect": "Allow",
                 "Action": ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchCheckLayerAvailability"],
-                "Resource": f"arn:aws:ecr:{lent.region}:*:repository/{repository}",  # images may be in an account of their own
+                "Resource": f"arn:aws:ecr:{registry_region(registry, lent.region)}:*:repository/{repository}",  # images may be in an account of their own
             },
         ]
         if self.database:
@@ -303,6 +310,7 @@ class ServiceEnvironment(pulumi.ComponentResource):
                 tags=self._tags,
                 protect_data=lent.protect_data,
                 restore=self._args.size.restore,
+                allow_major_upgrade=self._args.size.allow_major_upgrade,
             ),
             self._child,
         )
@@ -354,6 +362,7 @@ class ServiceEnvironment(pulumi.ComponentResource):
                 key_arn=key.arn,
                 alarm_topic_arn=lent.alarm_topic_arn,
                 protect_balancer=lent.protect_data,
+                deploy_despite_alarms=size.deploy_despite_alarms,
                 tags=self._tags,
             ),
             self._child,
@@ -419,7 +428,7 @@ class ServiceEnvironment(pulumi.ComponentResource):
         )
         own = {"StringEquals": {"aws:ResourceTag/Service": self._args.spec.name, "aws:ResourceTag/Environment": lent.environment}}
         changes = [
-            *("ec2:CreateLaunchTemplateVersion", "ec2:ModifyLaunchTemplate", "ec2:RunInstances", "ec2:CreateTags"),
+            *("ec2:CreateLaunchTemplateVersion", "ec2:ModifyLaunchTemplate"),
             *(
                 "autoscaling:UpdateAutoScalingGroup",
                 "autoscaling:StartInstanceRefresh",
@@ -430,15 +439,50 @@ class ServiceEnvironment(pulumi.ComponentResource):
             *("elasticloadbalancing:ModifyTargetGroup", "elasticloadbalancing:ModifyTargetGroupAttributes", "elasticloadbalancing:ModifyRule"),
             *("rds:ModifyDBInstance", "cloudwatch:PutMetricAlarm"),
         ]
-        launched = [f"arn:aws:ec2:{lent.region}:{lent.account_id}:{kind}/*" for kind in ("instance", "volume", "network-interface", "subnet", "security-group")]
+        here = f"arn:aws:ec2:{lent.region}:{lent.account_id}"
+        started = [f"{here}:{kind}/*" for kind in ("instance", "volume", "network-interface")]
+        template = pulumi.Output.concat(f"{here}:launch-template/", self.group.launch_template_id)
+        from_own_template = {"ArnEquals": {"ec2:LaunchTemplate": template}}
+        files: list[Mapping[str, object]] = (
+            [
+                {"Sid": "OwnFiles", "Effect": "Allow", "Action": ["s3:PutObject", "s3:DeleteObject"], "Resource": pulumi.Output.concat(self.cdn.bucket_arn, "/*")},
+                {"Sid": "OwnBucket", "Effect": "Allow", "Action": "s3:ListBucket", "Resource": self.cdn.bucket_arn},
+                {
+                    "Sid": "ShowNewFiles",
+                    "Effect": "Allow",
+                    "Action": "cloudfront:CreateInvalidation",
+                    "Resource": pulumi.Output.concat(f"arn:aws:cloudfront::{lent.account_id}:distribution/", self.cdn.distribution_id),
+                },
+            ]
+            if self.cdn
+            else []
+        )
         RolePolicy(
             f"{self._name}-deploy-permissions",
             role=role.name,
             policy=pulumi.Output.json_dumps(
                 policy_document(
                     {"Sid": "OwnResources", "Effect": "Allow", "Action": changes, "Resource": "*", "Condition": own},
-                    # Starting a server also asks about what it is started in; the launch template above says which.
-                    {"Sid": "StartServers", "Effect": "Allow", "Action": "ec2:RunInstances", "Resource": [*launched, f"arn:aws:ec2:{lent.region}::image/*"]},
+                    # Auto Scaling asks, in the deployer's name, whether a server could be started: from the own template only,
+                    # with the image and the security groups that it names, in whatever subnet the group has.
+                    {"Sid": "StartServers", "Effect": "Allow", "Action": "ec2:RunInstances", "Resource": [*started, f"{here}:subnet/*", template], "Condition": from_own_template},
+                    {
+                        "Sid": "StartAsTheTemplateSays",
+                        "Effect": "Allow",
+                        "Action": "ec2:RunInstances",
+                        "Resource": [f"{here}:security-group/*", f"arn:aws:ec2:{lent.region}::image/*"],
+                        "Condition": {**from_own_template, "Bool": {"ec2:IsLaunchTemplateResource": "true"}},
+                    },
+                    {
+                        "Sid": "TagServers",
+                        "Effect": "Allow",
+                        "Action": "ec2:CreateTags",
+                        "Resource": started,
+                        "Condition": {
+                            "StringEquals": {"ec2:CreateAction": "RunInstances", "aws:RequestTag/Service": self._args.spec.name, "aws:RequestTag/Environment": lent.environment}
+                        },
+                    },
+                    *files,
                     {
                         "Sid": "HandOnOwnRole",
                         "Effect": "Allow",

@@ -13,11 +13,16 @@ TYPE = "hundredx:components:SubdomainRecord"
 
 @dataclass(frozen=True)
 class AliasTarget:
-    """Where a name leads. ipv6: whether the target answers on IPv6, so that an AAAA record is true."""
+    """Where a name leads.
+
+    ipv6: whether the target answers on IPv6, so that an AAAA record is true. evaluate_health: whether Route 53 looks at the
+    target's health; it refuses to for a distribution.
+    """
 
     dns_name: pulumi.Input[str]
     zone_id: pulumi.Input[str]
     ipv6: bool = True
+    evaluate_health: bool = True
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,7 @@ class SubdomainRecord(pulumi.ComponentResource):
                 zone_id=args.zone_id,
                 name=args.host,
                 type=kind,
-                aliases=[{"name": args.target.dns_name, "zone_id": args.target.zone_id, "evaluate_target_health": True}],
+                aliases=[{"name": args.target.dns_name, "zone_id": args.target.zone_id, "evaluate_target_health": args.target.evaluate_health}],
                 opts=child,
             )
         if args.certificate_authorities:

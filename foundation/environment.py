@@ -6,7 +6,7 @@ import pulumi
 from pulumi_aws.iam.open_id_connect_provider import OpenIdConnectProvider
 
 from components.load_balanced_instance_group import GroupNetwork
-from components.names import tags
+from components.names import CERTIFICATE_REGION, tags
 from components.service_environment import SharedFoundation
 from foundation.front_door import FrontDoor, FrontDoorArgs
 from foundation.network import Network, NetworkArgs
@@ -52,7 +52,8 @@ class Foundation(pulumi.ComponentResource):
             child,
         )
         delegations = {label: tuple(servers) for label, servers in env.dns.delegations.items()}
-        zone = Zone("zone", ZoneArgs(name, settings.account_id, env.domain, delegations, records.key_arn, operations.log_days, durable.protect_data), child)
+        zone_log_key = records.key_arn if settings.region == CERTIFICATE_REGION else None
+        zone = Zone("zone", ZoneArgs(name, settings.account_id, env.domain, delegations, zone_log_key, operations.log_days, durable.protect_data), child)
         door = FrontDoor(
             "front-door",
             FrontDoorArgs(name, env.domain, network.vpc_id, network.subnet_ids["public"], zone.zone_id, records.balancer_log_bucket, tuple(env.access.allow), durable.protect_data),

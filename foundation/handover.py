@@ -2,10 +2,12 @@
 
 import dataclasses
 
-from components.isolated_database import FromSnapshot
+from components.isolated_database import FromPointInTime, FromSnapshot
 from components.service_environment import DatabaseSize, ReleaseArgs, ServiceEnvironmentArgs, SharedFoundation, SizeArgs
 from components.spec import ServiceSpec
-from settings.models import Release, Service, Sizing
+from settings.models import DatabaseSizing, Release, Service, Sizing
+
+LARGEST_STORAGE_GB = 65536  # RDS gp3
 
 
 def service_arguments(spec: ServiceSpec, service: Service, shared: SharedFoundation) -> ServiceEnvironmentArgs:
@@ -28,6 +30,21 @@ def release_arguments(release: Release) -> ReleaseArgs:
 def size_arguments(sizing: Sizing) -> SizeArgs:
     """Return a sizing as the component takes it. Storage may double by itself where nothing else is said."""
     given = sizing.database
-    database = DatabaseSize(given.instance_class, given.storage_gb, given.maximum_storage_gb or 2 * given.storage_gb, given.multi_az) if given else None
-    restore = FromSnapshot(given.restore.snapshot) if given and given.restore else None
-    return SizeArgs(sizing.instance_type, sizing.instances.minimum, sizing.instances.maximum, sizing.disk_gb, database, restore)
+    database = DatabaseSize(given.instance_class, given.storage_gb, given.maximum_storage_gb or min(2 * given.storage_gb, LARGEST_STORAGE_GB), given.multi_az) if given else None
+    return SizeArgs(
+        instance_type=sizing.instance_type,
+        minimum=sizing.instances.minimum,
+        maximum=sizing.instances.maximum,
+        disk_gb=sizing.disk_gb,
+        database=database,
+        restore=restore_arguments(given) if given else None,
+        allow_major_upgrade=bool(given and given.allow_major_upgrade),
+        deploy_despite_alarms=sizing.deploy_despite_alarms,
+    )
+
+
+def restore_arguments(given: DatabaseSizing) -> FromSnapshot | FromPointInTime | None:
+    """Return what a database starts from."""
+    if given.restore:
+        return FromSnapshot(given.restore.snapshot)
+    return FromPointInTime(given.restore_to_time.instance, given.restore_to_time.time) if given.restore_to_time else None

@@ -23,7 +23,7 @@ from pulumi_aws.iam.role import Role
 from pulumi_aws.iam.role_policy import RolePolicy
 from pulumi_aws.vpc.security_group_ingress_rule import SecurityGroupIngressRule
 
-from components.names import HTTPS_PORT, assumable_by, policy_document, tags
+from components.names import HTTPS_PORT, after, assumable_by, policy_document, tags
 
 TYPE = "hundredx:foundation:Network"
 TIERS = ("public", "application", "data")
@@ -85,6 +85,7 @@ class Network(pulumi.ComponentResource):
         super().__init__(TYPE, name, None, opts)
         self._name, self._args = name, args
         self._child = pulumi.ResourceOptions(parent=self)
+        self._ways_out: dict[str, Route] = {}
         self._vpc = Vpc(
             f"{name}-vpc",
             cidr_block=args.cidr,
@@ -101,8 +102,12 @@ class Network(pulumi.ComponentResource):
         self._endpoints(subnets["application"], tables)
         self._flow_log()
         self.vpc_id = self._vpc.id
-        self.subnet_ids = {tier: {f"{tier}-{letter}": subnet.id for letter, subnet in found.items()} for tier, found in subnets.items()}
+        self.subnet_ids = {tier: {f"{tier}-{letter}": self._usable(f"{tier}-{letter}", subnet) for letter, subnet in found.items()} for tier, found in subnets.items()}
         self.register_outputs({"vpc_id": self.vpc_id, "subnet_ids": self.subnet_ids})
+
+    def _usable(self, key: str, subnet: Subnet) -> pulumi.Output[str]:
+        """Return a subnet's id once it has its way out: AWS refuses a public balancer without one, and a server could not start."""
+        return after(subnet.id, self._ways_out[key]) if key in self._ways_out else subnet.id
 
     def _tags(self, part: str) -> dict[str, str]:
         return tags(self._args.environment, f"{self._args.environment}-{part}")
@@ -133,15 +138,18 @@ class Network(pulumi.ComponentResource):
         internet = InternetGateway(f"{name}-internet", vpc_id=self._vpc.id, tags=self._tags("internet"), opts=self._child)
         outbound = EgressOnlyInternetGateway(f"{name}-ipv6-out", vpc_id=self._vpc.id, tags=self._tags("ipv6-out"), opts=self._child)
         public = self._table("public", {f"public-{letter}": subnet for letter, subnet in subnets["public"].items()})
-        Route(f"{name}-public-internet", route_table_id=public.id, destination_cidr_block="0.0.0.0/0", gateway_id=internet.id, opts=self._child)
+        to_internet = Route(f"{name}-public-internet", route_table_id=public.id, destination_cidr_block="0.0.0.0/0", gateway_id=internet.id, opts=self._child)
         Route(f"{name}-public-internet-ipv6", route_table_id=public.id, destination_ipv6_cidr_block="::/0", gateway_id=internet.id, opts=self._child)
         letters = [letter_of(zone) for zone in args.zones]
+        self._ways_out.update({f"public-{letter}": to_internet for letter in letters})
         gateways = {letter: self._nat_gateway(letter, subnets["public"][letter], internet) for letter in (letters if args.nat_per_zone else letters[:1])}
         tables: dict[str, RouteTable] = {}
         for letter in letters:
             table = self._table(f"application-{letter}", {f"application-{letter}": subnets["application"][letter]})
             gateway = gateways.get(letter, gateways[letters[0]])
-            Route(f"{name}-application-{letter}-out", route_table_id=table.id, destination_cidr_block="0.0.0.0/0", nat_gateway_id=gateway.id, opts=self._child)
+            self._ways_out[f"application-{letter}"] = Route(
+                f"{name}-application-{letter}-out", route_table_id=table.id, destination_cidr_block="0.0.0.0/0", nat_gateway_id=gateway.id, opts=self._child
+            )
             Route(f"{name}-application-{letter}-out-ipv6", route_table_id=table.id, destination_ipv6_cidr_block="::/0", egress_only_gateway_id=outbound.id, opts=self._child)
             tables[f"application-{letter}"] = table
         tables["data"] = self._table("data", {f"data-{letter}": subnet for letter, subnet in subnets["data"].items()})
@@ -203,12 +211,13 @@ class Network(pulumi.ComponentResource):
             tags=self._tags("flow"),
             opts=self._child,
         )
-        RolePolicy(
+        permissions = RolePolicy(
             f"{name}-flow-permissions",
             role=role.name,
             policy=pulumi.Output.json_dumps(
                 policy_document(
-                    {"Effect": "Allow", "Action": ["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"], "Resource": pulumi.Output.concat(group.arn, ":*")}
+                    {"Effect": "Allow", "Action": ["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"], "Resource": pulumi.Output.concat(group.arn, ":*")},
+                    {"Effect": "Allow", "Action": "logs:DescribeLogGroups", "Resource": "*"},  # takes no resource
                 )
             ),
             opts=self._child,
@@ -218,7 +227,7 @@ class Network(pulumi.ComponentResource):
             vpc_id=self._vpc.id,
             traffic_type="ALL",
             log_destination=group.arn,
-            iam_role_arn=role.arn,
+            iam_role_arn=after(role.arn, permissions),
             max_aggregation_interval=600,
             tags=self._tags("flow"),
             opts=self._child,

@@ -15,7 +15,7 @@ from pulumi_aws.s3.bucket_versioning import BucketVersioning
 from pulumi_aws.sns.topic import Topic
 from pulumi_aws.sns.topic_subscription import TopicSubscription
 
-from components.names import policy_document, root_access, tags
+from components.names import after, policy_document, root_access, tags
 
 TYPE = "hundredx:foundation:Records"
 USE_KEY = ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"]
@@ -50,12 +50,12 @@ class Records(pulumi.ComponentResource):
         key = self._key()
         _, balancer_policy = self._bucket("balancer-logs", "BucketOwnerEnforced")
         # CloudFront writes its logs with an ACL; with BucketOwnerEnforced it could not.
-        files, _ = self._bucket("cdn-logs", "BucketOwnerPreferred")
+        files, files_policy = self._bucket("cdn-logs", "BucketOwnerPreferred")
         topic = self._topic(key)
         self.key_arn = key.arn
-        # Through the policy: a balancer whose log bucket does not let it write yet is refused.
+        # After policy and ownership: a balancer or distribution whose log bucket does not let it write yet is refused.
         self.balancer_log_bucket = balancer_policy.bucket
-        self.cdn_log_bucket, self.cdn_log_bucket_domain = files.bucket, files.bucket_domain_name
+        self.cdn_log_bucket, self.cdn_log_bucket_domain = files_policy.bucket, after(files.bucket_domain_name, files_policy)
         self.alarm_topic_arn = topic.arn
         self.register_outputs(
             {
@@ -110,7 +110,7 @@ class Records(pulumi.ComponentResource):
         access = BucketPublicAccessBlock(
             f"{name}-private", bucket=bucket.bucket, block_public_acls=True, block_public_policy=True, ignore_public_acls=True, restrict_public_buckets=True, opts=self._child
         )
-        BucketOwnershipControls(f"{name}-ownership", bucket=bucket.bucket, rule={"object_ownership": ownership}, opts=self._child)
+        controls = BucketOwnershipControls(f"{name}-ownership", bucket=bucket.bucket, rule={"object_ownership": ownership}, opts=self._child)
         BucketServerSideEncryptionConfiguration(
             f"{name}-encryption", bucket=bucket.bucket, rules=[{"apply_server_side_encryption_by_default": {"sse_algorithm": "AES256"}}], opts=self._child
         )
@@ -151,8 +151,8 @@ class Records(pulumi.ComponentResource):
             },
             {"Sid": "TlsOnly", "Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": everything, "Condition": {"Bool": {"aws:SecureTransport": "false"}}},
         )
-        after = pulumi.ResourceOptions(parent=self, depends_on=[access])
-        return bucket, BucketPolicy(f"{name}-policy", bucket=bucket.bucket, policy=pulumi.Output.json_dumps(policy), opts=after)
+        last = pulumi.ResourceOptions(parent=self, depends_on=[access, controls])
+        return bucket, BucketPolicy(f"{name}-policy", bucket=bucket.bucket, policy=pulumi.Output.json_dumps(policy), opts=last)
 
     def _topic(self, key: Key) -> Topic:
         topic = Topic(f"{self._name}-alarms", kms_master_key_id=key.id, tags=self._tags("alarms"), opts=self._child)

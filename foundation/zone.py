@@ -19,13 +19,16 @@ DELEGATION_SECONDS = 172800  # two days, as registries use for NS records
 
 @dataclass(frozen=True)
 class ZoneArgs:
-    """domain: the environment's. delegations: name servers of sub-domains with zones of their own, by label."""
+    """domain: the environment's. delegations: name servers of sub-domains with zones of their own, by label.
+
+    log_key_arn: a key in us-east-1, where Route 53 logs; None for CloudWatch's own, as keys stay in their region.
+    """
 
     environment: str
     account_id: str
     domain: str
     delegations: Mapping[str, tuple[str, ...]]
-    log_key_arn: pulumi.Input[str]
+    log_key_arn: pulumi.Input[str] | None
     log_days: int
     protect_data: bool
 

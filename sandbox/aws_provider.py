@@ -71,6 +71,7 @@ def official_plugin(paths: Paths, engine: Engine) -> Provider | str:
     reason = unreachable("get.pulumi.com")
     if reason:
         return f"official plugin: {reason}"
+    shutil.rmtree(plugin_folder(paths), ignore_errors=True)  # a launcher of the bridge would be taken for it
     with progress(f"downloading the official AWS plugin v{version}") as line:
         environment = {**os.environ, "PULUMI_HOME": str(paths.home), "PULUMI_SKIP_UPDATE_CHECK": "1"}
         command = [str(engine.binary), "plugin", "install", "resource", "aws", f"v{version}"]

@@ -17,7 +17,7 @@ ENCRYPTION_KEYS = ("secretsprovider", "encryptedkey", "encryptionsalt")
 
 def stacks(root: Path = ROOT) -> list[str]:
     """Return the names of the stacks that have a file."""
-    return sorted(path.name.split(".")[1] for path in root.glob("Pulumi.*.yaml"))
+    return sorted(path.name.removeprefix("Pulumi.").removesuffix(".yaml") for path in root.glob("Pulumi.*.yaml"))
 
 
 def require(stack: str, root: Path = ROOT) -> None:

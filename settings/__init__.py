@@ -4,7 +4,7 @@ Imports neither pulumi nor anything of ours but the plain descriptions of servic
 `./infra check` needs no engine, no network and no credentials.
 """
 
-from settings.check import check_folder, settings_of_stack
+from settings.check import check_folder, settings_of_stack, value_of
 from settings.problems import Problem, SettingsError
 
-__all__ = ["Problem", "SettingsError", "check_folder", "settings_of_stack"]
+__all__ = ["Problem", "SettingsError", "check_folder", "settings_of_stack", "value_of"]

@@ -68,7 +68,12 @@ LARGEST_BURSTABLE = frozenset(["micro", "small", "medium", "large", "xlarge", "2
 # (RDS user guide, "Release calendar for Amazon RDS for PostgreSQL").
 POSTGRES_FIRST_MINOR = {14: 12, 15: 7, 16: 3, 17: 2, 18: 1}
 # What people call secrets; a variable of such a name, or such a value, does not belong into a file.
-SECRET_NAME = re.compile(r"(?i)(passw(or)?d|passphrase|secret|token|api_?key|private_?key|credential)(?!s?_(arn|name|id|path|url|parameter)$)")
+# Whole words between underscores, and not where the name goes on to say that it is a count, a time or a reference.
+SECRET_NAME = re.compile(
+    r"(?i)(^|_)(pass|passw(or)?d|passphrase|secret|token|api_?key|private_?key|access_?key|credentials?)"
+    r"(?!.*_(arn|name|id|path|url|parameter|length|seconds|minutes|hours|days|ttl|count|limit|max|min|enabled)$)(_|$)"
+)
+NO_SECRET = re.compile(r"(?i)\d{1,6}|true|false|on|off|yes|no|")  # too short to be one, whatever the name
 SECRET_VALUE = re.compile(r"\b(AKIA|ASIA)[A-Z0-9]{16}\b|-----BEGIN [A-Z ]*PRIVATE KEY-----|\b(sk|rk)_live_[A-Za-z0-9]{8,}|\bgh[pousr]_[A-Za-z0-9]{20,}|://[^/\s:@]+:[^/\s:@]+@")
 # A single instance that is lost with its zone is restored from backups: half an hour until a new instance of the smallest
 # size takes connections, and a minute for each 10 GB to be read back. An estimate on the safe side; a restore drill in the

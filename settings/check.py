@@ -1,5 +1,6 @@
 """Checks the files of all environments, alone and against each other, and returns the settings of one."""
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ TOP_KEYS = {"config", "secretsprovider", "encryptedkey", "encryptionsalt", "envi
 
 def stack_of(path: Path) -> str:
     """Return the stack that a file belongs to: `beta` of Pulumi.beta.yaml."""
-    return path.name.removeprefix("Pulumi.").removesuffix(".yaml")
+    return path.name.removeprefix("Pulumi.").removesuffix(".yaml")  # as sandbox/stack_files.py has it
 
 
 def stack_files(folder: Path) -> list[Path]:
@@ -101,6 +102,14 @@ def suggest(key: str, known: set[str]) -> str:
     """Return a suggestion, or nothing."""
     guess = nearest(key, known)
     return f"; did you mean {guess!r}?" if guess else ""
+
+
+def value_of(text: str | None) -> Any:
+    """Return a structured value of Pulumi's configuration; a text that is none comes back as it is, for the checks to tell."""
+    try:
+        return json.loads(text) if text is not None else None
+    except ValueError:
+        return text
 
 
 def settings_of_stack(stack: str, values: Mapping[str, Any], folder: Path, specs: Mapping[str, ServiceSpec], warn: Callable[[str], None]) -> Settings:

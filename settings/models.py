@@ -33,7 +33,10 @@ def _vpc_cidr(value: str) -> str:
     if not 16 <= network.prefixlen <= 23:  # noqa: PLR2004 see below
         message = f"is a /{network.prefixlen}; AWS takes /16 to /28 for a VPC, and its 32 subnets of at least /28 need a /23 or larger"
         raise ValueError(message)
-    if not network.is_private:
+    if str(network) != value:
+        message = f"must be written {network}"
+        raise ValueError(message)
+    if not any(network.subnet_of(ipaddress.IPv4Network(private)) for private in RFC_1918):
         message = "is not private (RFC 1918); servers would not reach the real owners of these addresses"
         raise ValueError(message)
     return value
@@ -41,10 +44,28 @@ def _vpc_cidr(value: str) -> str:
 
 def _any_cidr(value: str) -> str:
     try:
-        ipaddress.ip_network(value)
+        network = ipaddress.ip_network(value)
     except ValueError as error:
         message = f"is not an IP range ({error})"
         raise ValueError(message) from None
+    if str(network) != value:
+        message = f"must be written {network}"
+        raise ValueError(message)
+    return value
+
+
+def _distinct(values: list[str]) -> list[str]:
+    twice = sorted({value for value in values if values.count(value) > 1})
+    if twice:
+        message = f"holds {', '.join(twice)} twice: each makes a resource of its name, and there can be one"
+        raise ValueError(message)
+    return values
+
+
+def _email(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._%+-]+@([A-Za-z0-9-]+\.)+[A-Za-z]{2,63}", value):
+        message = "is not an e-mail address"
+        raise ValueError(message)
     return value
 
 
@@ -62,6 +83,8 @@ def _image(value: str) -> str:
     return value
 
 
+RFC_1918 = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
+Email = Annotated[str, AfterValidator(_email)]
 Cidr = Annotated[str, AfterValidator(_any_cidr)]
 Zone = Annotated[str, AfterValidator(_zone)]
 Domain = Annotated[str, AfterValidator(_domain)]
@@ -74,7 +97,7 @@ class Network(Strict):
     cidr: Annotated[str, AfterValidator(_vpc_cidr)] = Field(description="IPv4 range of the VPC, /16 to /23, not overlapping another environment's.")
     zones: list[Zone] = Field(min_length=2, max_length=6, description="Availability zones; two at the least, as balancers and databases need them.")
     nat: Literal["single", "per_zone"] = Field("single", description="One NAT gateway for all zones, or one each, so that a zone's failure stops no other zone.")
-    interface_endpoints: list[InterfaceEndpoint] = Field(
+    interface_endpoints: Annotated[list[InterfaceEndpoint], AfterValidator(_distinct)] = Field(
         default_factory=list, description="AWS services reached without the internet, each about 7 USD a month and zone; the others go through the NAT gateway."
     )
 
@@ -82,7 +105,9 @@ class Network(Strict):
 class Access(Strict):
     """Who reaches the public balancers."""
 
-    allow: list[Cidr] = Field(default_factory=lambda: ["0.0.0.0/0", "::/0"], min_length=1, description="IP ranges that may connect to the public balancers.")
+    allow: Annotated[list[Cidr], AfterValidator(_distinct)] = Field(
+        default_factory=lambda: ["0.0.0.0/0", "::/0"], min_length=1, description="IP ranges that may connect to the public balancers."
+    )
 
 
 class Durability(Strict):
@@ -105,7 +130,7 @@ class Dns(Strict):
 class Operations(Strict):
     """Who runs the environment."""
 
-    alarm_emails: list[str] = Field(default_factory=list, description="Addresses that get the alarms; each must confirm its subscription.")
+    alarm_emails: Annotated[list[Email], AfterValidator(_distinct)] = Field(default_factory=list, description="Addresses that get the alarms; each must confirm its subscription.")
     github_repository: str | None = Field(
         None, pattern=r"^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$", description="owner/name of the repository whose workflows may deploy; without it no deploy roles are made."
     )
@@ -160,6 +185,13 @@ class FromSnapshot(Strict):
     )
 
 
+class FromPointInTime(Strict):
+    """Another instance's data at a time. Changing it replaces the database."""
+
+    instance: str = Field(pattern=r"^[a-z][a-z0-9-]{0,62}$", description="Identifier of the RDS instance, in the same account and region.")
+    time: str = Field(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$", description="UTC, such as 2026-11-23T18:00:00Z; within the instance's backups.")
+
+
 class DatabaseSizing(Strict):
     """How large a database."""
 
@@ -167,6 +199,10 @@ class DatabaseSizing(Strict):
     storage_gb: int = Field(ge=20, le=65536, description="Storage at the start (RDS gp3: 20 to 65536 GB).")
     maximum_storage_gb: int | None = Field(None, ge=20, le=65536, description="How far RDS may grow the storage by itself; twice storage_gb where left out.")
     restore: FromSnapshot | None = Field(None, description="Start from a snapshot's data, as staging does from prod's; empty where left out.")
+    restore_to_time: FromPointInTime | None = Field(None, description="Start from another instance's data at a time; not beside restore.")
+    allow_major_upgrade: bool = Field(
+        default=False, description="Whether database_engine may go to a new major version here: an upgrade with downtime, without a way back but a restore."
+    )
     multi_az: bool = Field(description="Whether a standby in another zone takes over when the first fails.")
 
 
@@ -175,6 +211,9 @@ class Sizing(Strict):
 
     instance_type: str = Field(pattern=r"^[a-z0-9-]+\.[a-z0-9]+$", description="EC2 instance type, of the machine image's architecture.")
     instances: Instances
+    deploy_despite_alarms: bool = Field(
+        default=False, description="Whether a release is rolled out although the service's alarms ring, as the one that mends it must be. Back to false afterwards."
+    )
     disk_gb: int = Field(30, ge=8, le=16384, description="Size of each server's disk.")
     database: DatabaseSizing | None = None
 

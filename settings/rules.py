@@ -14,7 +14,21 @@ from settings.problems import Location, Problem, nearest
 ENVIRONMENT: Location = ("config", "100xglobal:environment")
 SERVICES: Location = ("config", "100xglobal:services")
 VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-OWN_VARIABLES = frozenset({"ENVIRONMENT", "RELEASE", "PORT", "AWS_REGION", "DATABASE_HOST", "DATABASE_PORT", "DATABASE_NAME", "DATABASE_SECRET_ARN", "FILES_BUCKET", "FILES_URL"})
+OWN_VARIABLES = frozenset(
+    {
+        "ENVIRONMENT",
+        "RELEASE",
+        "PORT",
+        "AWS_REGION",
+        "DATABASE_HOST",
+        "DATABASE_PORT",
+        "DATABASE_NAME",
+        "DATABASE_SECRET_ARN",
+        "FILES_BUCKET",
+        "FILES_URL",
+        "MAIL_CONFIGURATION_SET",
+    }
+)
 HIGHEST_PRIORITY = 50000  # ELB: priorities are 1 to 50000
 # The floor of prod; FSBP asks for Multi-AZ (RDS.5), backups (RDS.11: 7 days) and deletion protection (RDS.8), we for more.
 PROD_ZONES, PROD_BACKUP_DAYS, PROD_SERVERS = 3, 30, 2
@@ -48,6 +62,7 @@ def delegations(settings: Settings, specs: Mapping[str, ServiceSpec]) -> Iterato
     """Yield sub-domains that are given away though a service is there, or to nobody."""
     hosts = {spec.host.rsplit(".", 1)[-1]: name for name, spec in specs.items() if name in settings.services and spec.host and spec.owns_host}
     hosts |= {spec.cdn.host: name for name, spec in specs.items() if name in settings.services and spec.cdn}
+    hosts |= {label: name for name, spec in specs.items() if name in settings.services and not spec.host for label in spec.redirects}
     for label, name_servers in settings.environment.dns.delegations.items():
         at: Location = ("environment", "dns", "delegations", label)
         if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", label):
@@ -115,6 +130,8 @@ def database(at: Location, service: Service, spec: ServiceSpec) -> Iterator[tupl
     if given is None:
         yield here, f"is missing: {spec.name} has a database (services/{spec.name}.py)"
         return
+    if given.restore and given.restore_to_time:
+        yield (*here, "restore_to_time"), "stands beside restore: a database starts from one of the two"
     if told := aws_facts.problem_of_class(given.instance_class):
         yield (*here, "class"), f"{given.instance_class!r} {told}"
     if given.maximum_storage_gb is not None and given.maximum_storage_gb < given.storage_gb * 1.1:
@@ -133,7 +150,7 @@ def variables(at: Location, release: Release) -> Iterator[tuple[Location, str]]:
             yield here, "has more than one line: a container's variables have one"
         if key in OWN_VARIABLES:
             yield here, "is set by the program itself (components/service_environment.py)"
-        if aws_facts.SECRET_NAME.search(key) or aws_facts.SECRET_VALUE.search(value):
+        if (aws_facts.SECRET_NAME.search(key) and not aws_facts.NO_SECRET.fullmatch(value)) or aws_facts.SECRET_VALUE.search(value):
             told = "looks like a secret, and would be readable in the repository, the state and on the servers. Put it into the parameter"
             yield here, f"{told} /<environment>/{at[1]}/{key} (SecureString), which only this service's servers may read"
 
@@ -194,9 +211,26 @@ def routes(specs: Mapping[str, ServiceSpec]) -> Iterator[tuple[Location, str]]:
             other = owners.setdefault(host, name)
             if other != name:
                 yield ("services", name), f"makes the record of {host or 'the domain'}, which {other} makes too: one owner a name"
+    yield from masked(specs)
     for name, spec in sorted(specs.items()):
         if spec.host not in owners:
             yield ("services", name), f"is at the host {spec.host!r}, whose owner is switched off here: the name would lead nowhere. Switch its owner on, or this off"
+
+
+def masked(specs: Mapping[str, ServiceSpec]) -> Iterator[tuple[Location, str]]:
+    """Yield services on one host whose requests another takes: a wider rule that is asked first, or a balancer that the name does not lead to."""
+    for (name, spec), (other_name, other) in itertools.permutations(sorted(specs.items()), 2):
+        if spec.host != other.host:
+            continue
+        mine, theirs = spec.balancer, other.balancer
+        if not isinstance(mine, FrontDoorRoute) or not isinstance(theirs, FrontDoorRoute):
+            if name < other_name:
+                yield ("services", name), f"is at the host of {other_name}, and one of the two has a balancer of its own: the name leads to one balancer only (services/{name}.py)"
+        elif mine.path is not None and theirs.priority < mine.priority and f"{mine.path}/".startswith(f"{theirs.path or ''}/"):
+            yield (
+                ("services", name),
+                f"has the rule priority {mine.priority}, behind {other_name}'s {theirs.priority}, which takes {theirs.path or 'every path'}: it would never be asked. Take a lower number (services/{name}.py)",
+            )
 
 
 def between(found: Mapping[str, Settings], documents: Mapping[str, Document]) -> list[Problem]:
@@ -208,6 +242,10 @@ def between(found: Mapping[str, Settings], documents: Mapping[str, Document]) ->
             for stack, theirs, network_of in ((first, second, b), (second, first, a)):
                 message = f"overlaps {theirs}'s {network_of.network.cidr}: the two could never be connected, nor data moved between them"
                 problems.append(documents[stack].problem((*ENVIRONMENT, "network", "cidr"), message, ("environment", "network", "cidr")))
+        if one.account_id == other.account_id:
+            for stack, theirs in ((first, second), (second, first)):
+                message = f"is {theirs}'s too: an account has one deploy identity and one of each fixed name. Give each environment its own"
+                problems.append(documents[stack].problem(("config", "aws:allowedAccountIds"), message, ("account_id",)))
         if a.domain == b.domain:
             for stack, theirs in ((first, second), (second, first)):
                 message = f"is {theirs}'s too: both would own the same hosts"

@@ -311,11 +311,12 @@ class Aws(provider_pb2_grpc.ResourceProviderServicer):
 
     def Configure(self, request: Any, context: Any) -> Any:  # noqa: N802
         """Configure Terraform's provider. Refuses any endpoint but one on this machine: the bridge is for the sandbox alone."""
-        endpoint = os.environ.get("AWS_ENDPOINT_URL", "")
-        if urllib.parse.urlparse(endpoint).hostname not in LOOPBACK:
+        endpoints = {"AWS_ENDPOINT_URL": "", **{name: value for name, value in os.environ.items() if name.startswith("AWS_ENDPOINT_URL")}}
+        endpoint = next((value for value in endpoints.values() if urllib.parse.urlparse(value).hostname not in LOOPBACK), None)
+        if endpoint is not None or os.environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
             context.abort(
                 grpc.StatusCode.FAILED_PRECONDITION,
-                f'aws bridge: AWS_ENDPOINT_URL is {endpoint or "not set"}, and the sandbox\'s AWS provider only talks to an emulated AWS on this machine. Use ./infra, or run `eval "$(./infra env)"` first; for real AWS use the official CLI with its own plugins.',
+                f'aws bridge: the endpoint of AWS is {endpoint or "not set"}, and the sandbox\'s AWS provider only talks to an emulated AWS on this machine. Use ./infra, or run `eval "$(./infra env)"` first; for real AWS use the official CLI with its own plugins.',
             )
         self._wait(context)
         settings: dict[str, Any] = dict(DEFAULT_SETTINGS)

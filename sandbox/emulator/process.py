@@ -53,7 +53,7 @@ def code_version() -> str:
 
 def start_time(pid: int) -> str:
     """Return when a process started, in the system's own words; empty where there is none, or only its zombie."""
-    done = subprocess.run(["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False, env={**os.environ, "LC_ALL": "C"})
+    done = subprocess.run(["ps", "-o", "stat=", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False, env={**os.environ, "LC_ALL": "C"})
     state, _, started = done.stdout.strip().partition(" ")
     return "" if state.startswith("Z") else started.strip()
 
@@ -137,10 +137,9 @@ def listen(preferred: int) -> socket.socket:
 def start(paths: Paths, python: Path) -> Running:
     """Start the emulator and wait until it answers."""
     port_file, log_file = paths.emulator / "port", paths.emulator / "log"
+    preferred = 0
     with suppress(OSError, ValueError):
         preferred = int(port_file.read_text(encoding="utf-8"))
-    if not port_file.exists():
-        preferred = 0
     with listen(preferred) as listener, log_file.open("a", encoding="utf-8") as log:
         port = int(listener.getsockname()[1])
         descriptor = os.dup(listener.fileno())
@@ -157,8 +156,20 @@ def start(paths: Paths, python: Path) -> Running:
         )
         os.close(descriptor)
     running = Running(process.pid, start_time(process.pid), port, code_version())
-    write_private(paths.emulator / "process.json", json.dumps(asdict(running)))
-    write_private(port_file, str(port))
+    try:
+        write_private(paths.emulator / "process.json", json.dumps(asdict(running)))
+        write_private(port_file, str(port))
+        wait_until_it_answers(process, running, log_file)
+    except BaseException:  # Ctrl-C and a full disk too: none may run that no record knows
+        end(running)
+        (paths.emulator / "process.json").unlink(missing_ok=True)
+        raise
+    tell(f"emulated AWS: ministack on {running.endpoint}, process {running.pid}; ends with `./infra sandbox stop`")
+    return running
+
+
+def wait_until_it_answers(process: "subprocess.Popen[bytes]", running: Running, log_file: Path) -> None:
+    """Return when the emulator answers; SandboxError when it ends before, or takes too long."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
@@ -166,10 +177,8 @@ def start(paths: Paths, python: Path) -> Running:
             message = f"the emulated AWS ended while it started ({' '.join(last) or f'exit {process.returncode}'}). Its log: {log_file}"
             raise SandboxError(message)
         if answers(running):
-            tell(f"emulated AWS: ministack on {running.endpoint}, process {running.pid}; ends with `./infra sandbox stop`")
-            return running
+            return
         time.sleep(0.1)
-    end(running)
     message = f"the emulated AWS did not answer within {START_SECONDS} s. Its log: {log_file}"
     raise SandboxError(message)
 

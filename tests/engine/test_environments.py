@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -93,6 +94,61 @@ def test_the_order_of_the_file_changes_nothing(clone: Clone) -> None:
     steps = clone.steps("beta")
     path.write_text(before, encoding="utf-8")
     assert steps == []
+
+
+def promoted(clone: Clone, service: str, source: str, target: str) -> dict[str, Any]:
+    """Promote one service; return what its preview changes, having brought the target up and seen that nothing is left to do."""
+    done = clone.infra("promote", service, "--from", source, "--to", target, "--hotfix", "--reason", "the tests cannot wait for the soak")
+    assert done.returncode == 0, done.stdout
+    steps = clone.steps(target)
+    gate = clone.infra("gate", target)
+    assert gate.returncode == 0, gate.stdout
+    up = clone.infra("up", target)
+    assert up.returncode == 0, up.stdout[-3000:]
+    again = clone.infra("preview", target, "--expect-no-changes")
+    assert again.returncode == 0, again.stdout
+    return {step["urn"]: step for step in steps}
+
+
+@pytest.mark.usefixtures("environments")
+def test_each_service_moves_to_beta_and_prod_and_nothing_else_does(clone: Clone) -> None:
+    """Ten promotions on the engine: only that service's template and group change, and a second preview is empty."""
+    alpha = clone.root / "Pulumi.alpha.yaml"
+    alpha.write_text(re.sub(r"(?m)^(        version: \d+\.\d+\.)\d+$", r"\g<1>99", alpha.read_text(encoding="utf-8")), encoding="utf-8")
+    refused = clone.infra("promote", "members", "--from", "alpha", "--to", "beta")
+    assert refused.returncode == 1
+    assert "bring alpha up" in refused.stdout
+    assert clone.infra("up", "alpha").returncode == 0
+    refused = clone.infra("promote", "members", "--from", "alpha", "--to", "beta")
+    assert "must for 1 h" in refused.stdout
+    services = ("core", "members", "payments", "email", "socket")
+    # A service goes on to prod while the next one goes to beta: two stacks at once, as two teams would.
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        to_beta = {services[0]: promoted(clone, services[0], "alpha", "beta")}
+        to_prod: dict[str, dict[str, Any]] = {}
+        for index, service in enumerate(services):
+            prod = pool.submit(promoted, clone, service, "beta", "prod")
+            if index + 1 < len(services):
+                to_beta[services[index + 1]] = promoted(clone, services[index + 1], "alpha", "beta")
+            to_prod[service] = prod.result()
+    for target in (to_beta, to_prod):
+        for service, steps in target.items():
+            changed = {urn.rsplit("::", 1)[-1]: step["op"] for urn, step in steps.items() if not urn.endswith(("100xglobal-beta", "100xglobal-prod"))}
+            assert changed == {f"{service}-servers-template": "update", f"{service}-servers-group": "update"}
+    assert "->" in clone.infra("history", "members").stdout
+    status = clone.infra("status")
+    assert status.returncode == 0, status.stdout
+    assert "1.4.99" in status.stdout
+
+
+@pytest.mark.usefixtures("environments")
+def test_the_gate_refuses_a_change_that_nobody_meant(clone: Clone) -> None:
+    """A change of code, in every service at once, while one block changed."""
+    clone.edit("components/names.py", '"ManagedBy": "pulumi"', '"ManagedBy": "infra"')
+    done = clone.infra("gate", "beta")
+    clone.edit("components/names.py", '"ManagedBy": "infra"', '"ManagedBy": "pulumi"')
+    assert done.returncode == 3
+    assert "whose block did not change" in done.stdout
 
 
 # --- bad days
@@ -217,7 +273,8 @@ def test_down_leaves_nothing(clone: Clone) -> None:
         for account, kind in resources.findall(text):
             held[account].add(f"{file.name} {kind}")
     assert len(held["333333333333"]) >= 4, "beta is still there, so that this looks in the right places"
-    # AWS makes a security group and a network ACL with each VPC, and a default VPC with each account.
+    # AWS makes a default VPC with each account; the environment's own are told by their range.
     assert {kind for kind in held["222222222222"] if not kind.startswith("ec2.json")} == set()
     ec2 = (clone.paths.emulator / "state" / "ec2.json").read_text(encoding="utf-8")
-    assert re.search(r"222222222222[^\"]*'(subnet-(?!0000)|i-|nat-|lt-)", ec2) is None
+    assert '"CidrBlock": "10.20.' in ec2
+    assert '"CidrBlock": "10.10.' not in ec2

@@ -104,10 +104,16 @@ class Canned(Mocks):
 class Recorder(MockMonitor):
     """Sees what the mocks hide: parent, protect, dependencies; refuses two resources of one URN, as the engine does."""
 
-    def __init__(self, mocks: Mocks) -> None:
+    def __init__(self, mocks: Mocks, stack: str) -> None:
         """Start with nothing."""
         super().__init__(mocks)
-        self.run = Run()
+        self.run, self.stack = Run(), stack
+
+    def make_urn(self, parent: str, type_: str, name: str) -> str:
+        """Return the URN that the engine would give: with the types of all ancestors, the stack's own aside."""
+        above = parent.split("::")[2] if parent else ""
+        chain = f"{above}${type_}" if above and above != "pulumi:pulumi:Stack" else type_
+        return f"urn:pulumi:{self.stack}::100xglobal::{chain}::{name}"
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 the protocol's name
         """Record one registration."""
@@ -130,7 +136,7 @@ def run(program: Callable[[], object], *, stack: str = "alpha", config: dict[str
     """Run a program to its end and return what it registered; what the program raises is raised here."""
 
     def inside() -> Run:
-        recorder = Recorder(Canned(preview=preview))
+        recorder = Recorder(Canned(preview=preview), stack)
         set_all_config({key: value if isinstance(value, str) else json.dumps(value) for key, value in (config or {}).items()})
         loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)

@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
+from components.isolated_database import FromPointInTime, FromSnapshot, IsolatedDatabase, IsolatedDatabaseArgs
 from components.load_balanced_instance_group import start_script
+from components.subdomain_record import AliasTarget, SubdomainRecord, SubdomainRecordArgs
 from foundation.guard import mixed_up_target
 from foundation.network import subnet_cidr, subnet_ipv6
 from tests.unit.conftest import program_run
-from tests.unit.mocked import Registered, Run
+from tests.unit.mocked import Registered, Run, run
 
 SERVICES_WITH_DATABASE = ("core", "members", "payments", "email")
 
@@ -120,7 +122,9 @@ def test_a_deployment_is_a_fixed_version_and_a_refresh_that_rolls_back(prod: Run
         preferences = group.inputs["instanceRefresh"]["preferences"]
         assert preferences["autoRollback"] is True
         assert preferences["minHealthyPercentage"] == 100
-        assert preferences["alarmSpecification"]["alarms"]
+        alarms = preferences["alarmSpecification"]["alarms"]
+        assert alarms
+        assert not [alarm for alarm in alarms if "unhealthy" in alarm], "each new server is unhealthy while it starts"
         assert group.inputs["healthCheckType"] == "ELB"
 
 
@@ -183,6 +187,68 @@ def test_environment_variables_cannot_break_out_of_the_script() -> None:
     assert "rm -rf" not in script
 
 
+def test_the_registry_is_asked_in_its_own_region() -> None:
+    """Which may be another than the servers'."""
+    script = start_script("111111111111.dkr.ecr.us-east-1.amazonaws.com/x@sha256:0", "eu-west-1", "/alpha/x/servers", {})
+    assert "get-login-password --region us-east-1" in script
+    assert "awslogs-region=eu-west-1" in script
+
+
+def test_a_public_balancer_waits_for_the_way_out(prod: Run) -> None:
+    """AWS refuses one in a VPC without an internet gateway; servers could not fetch their image without NAT."""
+    routes = {resource.urn: resource.name for resource in prod.of("ec2/route:Route").values()}
+    for balancer in prod.of("lb/loadBalancer:LoadBalancer").values():
+        assert "network-public-internet" in {routes.get(urn) for urn in balancer.dependencies}
+    for group in prod.of("autoscaling/group:Group").values():
+        assert {"network-application-a-out", "network-application-b-out", "network-application-c-out"} <= {routes.get(urn) for urn in group.dependencies}
+
+
+def test_the_key_lets_auto_scaling_in_by_condition(prod: Run) -> None:
+    """A principal that does not exist yet, as in a new account, would be refused."""
+    policy = statements(prod.one("kms/key:Key", "socket-key").inputs["policy"])
+    assert policy["DisksOfScaledServers"]["Principal"] == {"AWS": "*"}
+    condition = policy["DisksOfScaledServers"]["Condition"]
+    assert condition["StringEquals"] == {"kms:CallerAccount": "111111111111"}
+    assert condition["ArnEquals"]["aws:PrincipalArn"].endswith("/AWSServiceRoleForAutoScaling")
+    assert "FilesThroughCloudFront" not in policy
+    assert "FilesThroughCloudFront" in statements(prod.one("kms/key:Key", "core-key").inputs["policy"])
+
+
+def test_a_record_may_name_authorities_and_be_checked_from_outside() -> None:
+    """Where asked: CAA records of the host, and a health check over HTTPS."""
+
+    def program() -> None:
+        target = AliasTarget("lb.example.", "Z1", ipv6=False)
+        SubdomainRecord("r", SubdomainRecordArgs("Z2", "x.example.com", target, ("amazon.com",), "/healthz", {"Name": "r"}))
+
+    made = run(program)
+    assert made.one("route53/record:Record", "r-caa").inputs["records"] == ['0 issue "amazon.com"', '0 issuewild "amazon.com"']
+    assert made.one("route53/healthCheck:HealthCheck", "r-check").inputs["resourcePath"] == "/healthz"
+    assert sorted(made.of("route53/record:Record")) == ["r-a", "r-caa"]
+
+
+@pytest.mark.parametrize("restore", [FromSnapshot("arn:aws:rds:us-east-1:1:snapshot:s"), FromPointInTime("core-1", "2026-11-23T18:00:00Z")])
+def test_a_restored_database_keeps_what_it_starts_from(restore: FromSnapshot | FromPointInTime) -> None:
+    """A snapshot's key stays: another would replace the database at the next update."""
+
+    def program() -> None:
+        args = IsolatedDatabaseArgs(
+            vpc_id="v", subnet_ids={"a": "s1"}, client_security_group_id="g", database_name="x", engine_version="16.9", instance_class="db.t4g.micro", storage_gb=20,
+            maximum_storage_gb=40, multi_az=False, key_arn="arn:key", backup_days=3, alarm_topic_arn="arn:topic", tags={}, restore=restore,
+        )  # fmt: skip
+        IsolatedDatabase("d", args)
+
+    inputs = run(program).one("rds/instance:Instance", "d-instance").inputs
+    assert "username" not in inputs
+    assert "dbName" not in inputs
+    if isinstance(restore, FromSnapshot):
+        assert inputs["snapshotIdentifier"] == restore.snapshot_id
+        assert "kmsKeyId" not in inputs
+    else:
+        assert inputs["restoreToPointInTime"] == {"sourceDbInstanceIdentifier": "core-1", "restoreTime": "2026-11-23T18:00:00Z"}
+    assert inputs["finalSnapshotIdentifier"].startswith("d-subnets-1a2b3c4-final-")
+
+
 # --- CdnBucket
 
 
@@ -221,7 +287,7 @@ def test_hosts_answer_on_ipv4_and_ipv6(prod: Run) -> None:
     for name, host in (("core-record", "100xglobal.com"), ("members-record", "members.100xglobal.com"), ("core-cdn-record", "static.100xglobal.com")):
         records = [prod.one("route53/record:Record", f"{name}-{part}").inputs for part in ("a", "aaaa")]
         assert [(record["name"], record["type"]) for record in records] == [(host, "A"), (host, "AAAA")]
-        assert records[0]["aliases"][0]["evaluateTargetHealth"] is True
+        assert records[0]["aliases"][0]["evaluateTargetHealth"] is (name != "core-cdn-record"), "Route 53 refuses it for a distribution"
 
 
 # --- ServiceEnvironment
@@ -233,13 +299,16 @@ def test_a_services_role_reaches_its_own_things_only(prod: Run, service: str) ->
     policy = statements(prod.one("iam/rolePolicy:RolePolicy", f"{service}-permissions").inputs["policy"])
     others = {"core", "members", "payments", "email", "socket", "events"} - {service}
     for sid, statement in policy.items():
-        if sid in {"RegistryLogin", "OwnSecret"}:
+        if sid in {"RegistryLogin", "OwnSecret", "SystemsManager"}:
             continue
         resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
         assert "*" not in resources, sid
         for resource in resources:
             assert service in resource, (sid, resource)
             assert not any(f"/{other}" in resource or f":::{other}" in resource for other in others), (sid, resource)
+    assert not [action for action in policy["SystemsManager"]["Action"] if "Parameter" in action or action.endswith("*")]
+    attached = [a.inputs["policyArn"] for a in prod.of("iam/rolePolicyAttachment:RolePolicyAttachment").values() if a.inputs["role"] == f"{service}-servers-1a2b3c4"]
+    assert attached == [], "AWS's own policies read every service's parameters"
     secret = policy.get("OwnSecret")
     assert secret is None or secret["Resource"] == "arn:aws:secretsmanager:::secret:rds"
 
@@ -269,6 +338,11 @@ def test_a_deploy_role_changes_one_service_in_one_environment(prod: Run) -> None
     assert policy["OwnResources"]["Condition"]["StringEquals"] == {"aws:ResourceTag/Service": "members", "aws:ResourceTag/Environment": "prod"}
     assert policy["HandOnOwnRole"]["Resource"] == "arn:aws:::members-servers"
     assert not [action for action in policy["OwnResources"]["Action"] if action.endswith("*")]
+    for sid in ("StartServers", "StartAsTheTemplateSays"):
+        assert policy[sid]["Condition"]["ArnEquals"]["ec2:LaunchTemplate"].endswith(":launch-template/members-servers-template-id")
+    assert policy["StartAsTheTemplateSays"]["Condition"]["Bool"] == {"ec2:IsLaunchTemplateResource": "true"}
+    assert policy["TagServers"]["Condition"]["StringEquals"]["aws:RequestTag/Service"] == "members"
+    assert policy["OwnFiles"]["Resource"] == "arn:aws:::members-cdn-bucket/*"
 
 
 # --- foundation

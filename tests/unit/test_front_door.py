@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from cli import testing
 from sandbox import aws_provider, stack_files
 from sandbox.emulator import process as emulator
 from sandbox.engine import obtain
@@ -130,6 +131,12 @@ def test_every_verb_has_help(verb: list[str]) -> None:
     result = CliRunner().invoke(app, [*verb, "--help"] if verb != ["pulumi"] else ["--help"])
     assert result.exit_code == 0
     assert len(result.output) > 150
+
+
+@pytest.mark.parametrize(("results", "code"), [([0, 0], 0), ([0, 1], 1), ([1, 6], 1), ([0, 6], 6), ([5, 0], 0), ([5, 5], 5), ([0, -9], 137), ([6, -11], 139)])
+def test_a_failure_is_never_hidden_by_another_result(results: list[int], code: int) -> None:
+    """Nor by a tool that was killed."""
+    assert testing.worst(results) == code
 
 
 # --- the engine

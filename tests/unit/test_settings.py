@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ from pydantic import BaseModel
 from ruamel.yaml import YAML
 
 from cli.checking import annotation
+from components.spec import FrontDoorRoute
 from services import all_services
-from settings import Problem, check_folder, reference, scaffold
+from settings import Problem, check_folder, reference, rules, scaffold
 from settings.document import parse
 from settings.models import Release, Service, Settings, Sizing
 from tests.unit.conftest import ROOT, config_of
@@ -76,6 +78,26 @@ WRONG: list[tuple[str, str, str, str, str]] = [
     ("alpha", '"us-east-1b"', '"us-east-1a"', "environment.network.zones[1]", "stands twice"),
     ("alpha", ', "us-east-1b"]', "]", "environment.network.zones", "at least 2"),
     ("alpha", "nat: single", "nat: none", "environment.network.nat", "'single' or 'per_zone'"),
+    ("alpha", "10.10.0.0/16", "10.10.0.0/255.255.0.0", "environment.network.cidr", "must be written 10.10.0.0/16"),
+    ("alpha", "10.10.0.0/16", "169.254.0.0/16", "environment.network.cidr", "not private"),
+    ("alpha", '["0.0.0.0/0", "::/0"]', '["10.0.0.1"]', "environment.access.allow[0]", "must be written 10.0.0.1/32"),
+    ("alpha", '["0.0.0.0/0", "::/0"]', '["::/0", "::/0"]', "environment.access.allow", "twice"),
+    ("alpha", "[operations@100xglobal.com]", "[nobody]", "environment.operations.alarm_emails[0]", "is not an e-mail address"),
+    ("alpha", '["222222222222"]', '["333333333333"]', "account_id", "is beta's too"),
+    (
+        "alpha",
+        "multi_az: false}",
+        "multi_az: false, restore: {snapshot: x}, restore_to_time: {instance: y, time: '2026-11-23T18:00:00Z'}}",
+        "services.core.sizing.database.restore_to_time",
+        "one of the two",
+    ),
+    (
+        "alpha",
+        "    domain: alpha.100xglobal.com\n",
+        "    domain: alpha.100xglobal.com\n    dns: {delegations: {www: [ns1.example.com, ns2.example.com]}}\n",
+        "environment.dns.delegations.www",
+        "is the host of core",
+    ),
     ("alpha", '["0.0.0.0/0", "::/0"]', '["everybody"]', "environment.access.allow[0]", "is not an IP range"),
     # names
     ("alpha", "alpha.100xglobal.com", "Alpha.100xglobal.com", "environment.domain", "lower-case ASCII"),
@@ -160,6 +182,50 @@ def test_what_is_wrong_is_told_with_its_place(folder: Path, stack: str, old: str
     if path != "aws:allowedAccountIds" or "[]" not in new:
         assert mine[0].line > 0
     assert all("Traceback" not in problem.message for problem in problems)
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        '{PASSWORD_MIN_LENGTH: "12"}',
+        '{MAX_TOKENS: "100"}',
+        '{TOKEN_LIFETIME_SECONDS: "3600"}',
+        '{PASSWORDLESS_LOGIN: "on"}',
+        '{TOKENIZER_MODEL: "m"}',
+        '{DB_SECRET_ARN: "arn"}',
+        '{API_KEY_ENABLED: "true"}',
+    ],
+)
+def test_what_only_sounds_like_a_secret_is_not_refused(folder: Path, variables: str) -> None:
+    """Or nobody could write it."""
+    assert problems_after(folder, "alpha", '{SIGN_UP: "open"}', variables) == []
+
+
+@pytest.mark.parametrize("variables", ['{DB_PASS: "hunter2x"}', '{STRIPE_SECRET: "abcdefgh"}', '{ACCESS_TOKEN: "abcdefgh"}', '{X: "-----BEGIN RSA PRIVATE KEY-----"}'])
+def test_what_is_a_secret_is(folder: Path, variables: str) -> None:
+    """By its name or by its value."""
+    assert problems_after(folder, "alpha", '{SIGN_UP: "open"}', variables)
+
+
+def test_a_rule_that_would_never_be_asked_is_told() -> None:
+    """A path behind its host's catch-all, and one host on two balancers."""
+    specs = all_services()
+    behind = {**specs, "payments": replace(specs["payments"], balancer=FrontDoorRoute(priority=250, path="/payments"))}
+    assert any("never be asked" in told for _, told in rules.routes(behind))
+    apart = {**specs, "payments": replace(specs["payments"], host="socket")}
+    assert any("one balancer only" in told for _, told in rules.routes(apart))
+    assert list(rules.routes(specs)) == []
+
+
+@pytest.mark.parametrize(("key", "value"), [("100xglobal:environment", "hello"), ("aws:allowedAccountIds", "x"), ("100xglobal:services", "[1]")])
+def test_a_value_of_the_wrong_shape_is_told_by_the_program_too(key: str, value: str) -> None:
+    """Without a traceback; with all other problems."""
+    import runpy
+
+    import pulumi
+
+    with pytest.raises(pulumi.RunError, match="nothing was created or changed"):
+        run_mocked(lambda: runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__"), stack="alpha", config={**config_of("alpha"), key: value})
 
 
 @pytest.mark.parametrize("word", ["hunter2", "AKIAIOSFODNN7EXAMPLE"])
