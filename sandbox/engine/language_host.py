@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Iterator
 from concurrent import futures
@@ -174,7 +175,10 @@ def main() -> None:
     print(port, flush=True)  # noqa: T201 the protocol's handshake
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: os._exit(0))
-    server.wait_for_termination()
+    parent = os.getppid()
+    while os.getppid() == parent:  # an engine that was killed does not say stop
+        time.sleep(1)
+    os._exit(0)
 
 
 if __name__ == "__main__":
