@@ -34,7 +34,7 @@ def main(stack: str, runs: int) -> None:
     session = open_session()
     session.ensure_stack(stack)
     exported = json.loads(session.capture(["stack", "export", "--show-secrets", "--stack", stack], stack).stdout)
-    binary = aws_provider.newest(aws_provider.from_terraform_folders()) or aws_provider.newest(aws_provider.from_add_on_folders())
+    binary = aws_provider.find_binary()
     if binary is None:
         sys.exit("no Terraform AWS provider on this machine: nothing to compare with")
 

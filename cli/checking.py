@@ -10,6 +10,7 @@ import typer
 from components.spec import FrontDoorRoute
 from services import all_services
 from settings import Problem, check_folder, reference, scaffold
+from settings.check import stack_files, stack_of
 
 
 def check(folder: Path, output: str) -> int:
@@ -44,7 +45,7 @@ def new_service(folder: Path, name: str, environments: list[str] | None) -> int:
     """Write a new service and say what to do next."""
     specs = all_services()
     priorities = [spec.balancer.priority + len(spec.redirects) for spec in specs.values() if isinstance(spec.balancer, FrontDoorRoute)]
-    stacks = environments or sorted(path.name.split(".")[1] for path in folder.glob("Pulumi.*.yaml"))
+    stacks = environments or [stack_of(path) for path in stack_files(folder)]
     try:
         written = scaffold.new_service(name, stacks, folder, priorities, list(specs))
     except scaffold.CannotWriteError as error:

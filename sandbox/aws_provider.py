@@ -141,6 +141,11 @@ def newest(trees: Iterator[Path]) -> Path | None:
     return max(found)[1] if found else None
 
 
+def find_binary() -> Path | None:
+    """Return Terraform's AWS provider where this machine has it, without fetching anything."""
+    return newest(from_terraform_folders()) or newest(from_add_on_folders())
+
+
 def from_terraform_init() -> Path | str:
     """Let terraform fetch its AWS provider into the user cache."""
     terraform = shutil.which("terraform") or shutil.which("tofu")

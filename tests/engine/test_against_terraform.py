@@ -102,7 +102,7 @@ BY_HAND: dict[str, dict[str, Any]] = {
 def binary(session: Session) -> Path:
     """Return Terraform's AWS provider; without it or terraform there is nothing to hold the bridge against."""
     assert session
-    found = aws_provider.newest(aws_provider.from_terraform_folders()) or aws_provider.newest(aws_provider.from_add_on_folders())
+    found = aws_provider.find_binary()
     if found is None or shutil.which("terraform") is None:
         pytest.skip("terraform and its AWS provider are needed to compare with")
     return found
