@@ -177,7 +177,14 @@ def install_bridge(paths: Paths, provider: Provider) -> None:
     if status != 0:
         message = f"the bridge's table of names could not be made: {' / '.join(list(tail)[-3:])}"
         raise SandboxError(message)
-    write_launcher(plugin_folder(paths) / "pulumi-resource-aws", ["-m", "sandbox.bridge", "--terraform-provider", str(provider.terraform_binary)])
+    command = bridge_command(provider.terraform_binary)
+    claim = ["-I", "-S", str(ROOT / "sandbox" / "bridge" / "claim.py"), *command, "--"]
+    write_launcher(plugin_folder(paths) / "pulumi-resource-aws", claim)
+
+
+def bridge_command(terraform_binary: Path) -> list[str]:
+    """Return what starts the bridge; its PYTHONPATH must be this clone."""
+    return [sys.executable, "-m", "sandbox.bridge", "--terraform-provider", str(terraform_binary)]
 
 
 def write_launcher(target: Path, arguments: list[str]) -> None:

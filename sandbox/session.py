@@ -1,6 +1,7 @@
 """One clone's sandbox, ready to use: its tools, its environment variables, and Pulumi run in it."""
 
 import contextlib
+import hashlib
 import json
 import os
 import shutil
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox import aws_provider, stack_files
+from sandbox.bridge import spare
 from sandbox.console import tell
 from sandbox.emulator import process as emulator
 from sandbox.engine import obtain as engine_tools
@@ -35,6 +37,7 @@ class Session:
 
     paths: Paths
     engine: Engine
+    terraform_provider: Path | None = None  # what the bridge drives; None with the official plugin
 
     def environment(self, stack: str | None = None, *, endpoint: str | None = None) -> dict[str, str]:
         """Return the whole environment of a Pulumi process: nothing of the machine's AWS or Pulumi settings reaches it."""
@@ -80,11 +83,26 @@ class Session:
     def capture(self, arguments: list[str], stack: str | None = None) -> "subprocess.CompletedProcess[str]":
         """Run a Pulumi command and return what it printed."""
         command = [str(self.engine.binary), *arguments, "--non-interactive"]
-        return subprocess.run(command, env=self.environment(stack), cwd=ROOT, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, umask=0o077)
+        with self.spare_bridge(arguments, self.environment(stack)) as environment:
+            return subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, umask=0o077)
+
+    @contextlib.contextmanager
+    def spare_bridge(self, arguments: list[str], environment: dict[str, str]) -> Iterator[dict[str, str]]:
+        """Start a bridge beside a command that runs the program; yield the environment that leads the engine to it."""
+        if self.terraform_provider is None or arguments[:1] not in (["preview"], ["up"]):
+            yield environment
+            return
+        command = aws_provider.bridge_command(self.terraform_provider)
+        with spare.started(command, environment | {"PYTHONPATH": str(ROOT)}) as leading:
+            yield {**environment, spare.VARIABLE: leading}
 
     def run(self, arguments: list[str], stack: str | None = None) -> int:
         """Run a Pulumi command on this terminal and return its exit code; end it when the emulated AWS goes away under it."""
-        environment = self.environment(stack)
+        with self.spare_bridge(arguments, self.environment(stack)) as environment:
+            return self.run_in(environment, arguments)
+
+    def run_in(self, environment: dict[str, str], arguments: list[str]) -> int:
+        """Run a Pulumi command in an environment; see run."""
         running = emulator.find(self.paths)
         process = subprocess.Popen([str(self.engine.binary), *arguments], env=environment, cwd=ROOT, umask=0o077)
         ended, lost = threading.Event(), threading.Event()
@@ -178,12 +196,11 @@ def open_session(paths: Paths | None = None) -> Session:
     """Return the sandbox with everything in place, getting what is missing; SandboxError says what could not be had."""
     paths = paths or default_paths()
     paths.create()
-    recorded = recorded_engine(paths)
+    recorded = recorded_session(paths)
     if recorded:
-        return Session(paths, recorded)
+        return recorded
     with only_one(paths.base / "tools.lock", "it gets the sandbox's tools"):
-        recorded = recorded_engine(paths)
-        return Session(paths, recorded or get_tools(paths))
+        return recorded_session(paths) or get_tools(paths)
 
 
 def default_paths() -> Paths:
@@ -194,19 +211,21 @@ def default_paths() -> Paths:
 
 def versions() -> dict[str, str]:
     """Return what the record of tools depends on: any change makes them be looked for again."""
-    return {"pulumi": installed_version("pulumi"), "pulumi_aws": installed_version("pulumi_aws"), "python": sys.executable, "root": str(ROOT)}
+    launchers = hashlib.sha256(Path(aws_provider.__file__).read_bytes()).hexdigest()[:12]
+    return {"launchers": launchers, "pulumi": installed_version("pulumi"), "pulumi_aws": installed_version("pulumi_aws"), "python": sys.executable, "root": str(ROOT)}
 
 
-def recorded_engine(paths: Paths) -> Engine | None:
-    """Return the engine that an earlier run found, while all that it found is still there."""
+def recorded_session(paths: Paths) -> Session | None:
+    """Return the sandbox with the tools that an earlier run found, while all that it found is still there."""
     record = read_json(paths.tools)
     files = record.get("files")
     if record.get("versions") != versions() or not isinstance(files, list) or not all(Path(file).exists() for file in files):
         return None
-    return Engine(Path(str(files[0])), str(record["version"]), str(record["how"]), bool(record["has_language_host"]))
+    engine = Engine(Path(str(files[0])), str(record["version"]), str(record["how"]), bool(record["has_language_host"]))
+    return Session(paths, engine, Path(str(record["terraform_provider"])) if record["terraform_provider"] else None)
 
 
-def get_tools(paths: Paths) -> Engine:
+def get_tools(paths: Paths) -> Session:
     """Get the engine, its language host and the AWS provider, and record them."""
     engine = engine_tools.obtain()
     files = [engine.binary]
@@ -230,6 +249,7 @@ def get_tools(paths: Paths) -> Engine:
         "how": engine.how,
         "has_language_host": engine.has_language_host,
         "provider": provider.how,
+        "terraform_provider": str(provider.terraform_binary) if provider.terraform_binary else "",
     }
     write_private(paths.tools, json.dumps(record, indent=1))
-    return engine
+    return Session(paths, engine, provider.terraform_binary)

@@ -94,10 +94,10 @@ class Prior:
 class Aws(provider_pb2_grpc.ResourceProviderServicer):
     """One configured provider resource; the engine starts a process for each."""
 
-    def __init__(self, engine_address: str, binary: Path) -> None:
+    def __init__(self, binary: Path) -> None:
         """Start Terraform's provider in the background: the engine's first calls do not need it yet."""
         self.binary = binary
-        self.engine = engine_pb2_grpc.EngineStub(grpc.insecure_channel(engine_address)) if engine_address else None
+        self.engine: Any = None
         self.kinds: dict[tuple[str, bool], Kind] = {}
         self.told: set[str] = set()
         self.lock, self.ready = threading.Lock(), threading.Event()
@@ -107,6 +107,10 @@ class Aws(provider_pb2_grpc.ResourceProviderServicer):
         self.names: Any = None
         self.region: str | None = None
         threading.Thread(target=self._start, daemon=True).start()
+
+    def tell(self, engine_address: str) -> None:
+        """Say whom to tell what the user should know; with an empty address nobody is told."""
+        self.engine = engine_pb2_grpc.EngineStub(grpc.insecure_channel(engine_address)) if engine_address else None
 
     def _start(self) -> None:
         try:

@@ -3,11 +3,15 @@
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
+from sandbox import aws_provider
+from sandbox.bridge import spare
+from sandbox.paths import ROOT
 from sandbox.session import Session
 from tests.engine.lab import Lab
 
@@ -244,3 +248,35 @@ def test_an_account_that_is_not_allowed_is_refused(lab: Lab) -> None:
     done = lab.pulumi("preview")
     assert done.returncode != 0
     assert "111111111111" in done.stdout
+
+
+def test_a_spare_bridge_is_taken_by_one_provider_and_ends_with_it(lab: Lab) -> None:
+    """The other provider starts its own; nothing is left running."""
+    lab.write(HEAD + "Topic('a'); Topic('b', opts=pulumi.ResourceOptions(provider=Provider('other', region='us-east-1', allowed_account_ids=['111111111111'])))")
+    with lab.session.spare_bridge(["preview"], lab.session.environment("test")) as environment:
+        path = environment[spare.VARIABLE]
+        deadline = time.monotonic() + 20
+        while not Path(path).exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        done = lab.pulumi("preview", environment={spare.VARIABLE: path})
+        assert done.returncode == 0, done.stdout
+        assert "4 to create" in done.stdout
+        assert not Path(path).exists(), "nobody took it"
+    assert subprocess.run(["pgrep", "-f", path], capture_output=True, check=False).returncode == 1
+
+
+def test_a_spare_bridge_ends_with_the_one_who_started_it(lab: Lab) -> None:
+    """Killed or not."""
+    binary = lab.session.terraform_provider
+    assert binary
+    script = f"import sys, time; from sandbox.bridge import spare\nwith spare.started({aws_provider.bridge_command(binary)!r}, {{'PYTHONPATH': {str(ROOT)!r}}}) as path: print(path, flush=True); time.sleep(60)"
+    starter = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert starter.stdout
+    path = starter.stdout.readline().strip()
+    assert subprocess.run(["pgrep", "-f", path], capture_output=True, check=False).returncode == 0
+    starter.kill()
+    starter.communicate()
+    deadline = time.monotonic() + 20
+    while subprocess.run(["pgrep", "-f", path], capture_output=True, check=False).returncode == 0:
+        assert time.monotonic() < deadline, "it goes on without anybody to serve"
+        time.sleep(0.2)

@@ -122,3 +122,32 @@ def test_state_is_readable_by_its_owner_only(lab: Lab) -> None:
     assert files
     fresh = max(files, key=lambda path: path.stat().st_mtime)
     assert fresh.stat().st_mode & 0o077 == 0, fresh
+
+
+def test_debug_messages_are_shown_where_they_are_asked_for(lab: Lab) -> None:
+    """And cost nothing where they are not."""
+    lab.write("import pulumi; pulumi.log.debug('seen while debugging'); pulumi.log.info('always seen')")
+    quiet, loud = lab.pulumi("preview").stdout, lab.pulumi("preview", "--debug").stdout
+    assert "always seen" in quiet
+    assert "seen while debugging" not in quiet
+    assert "seen while debugging" in loud
+
+
+def test_the_first_of_many_failing_values_ends_the_run(lab: Lab) -> None:
+    """However many others are still waited for."""
+    lab.write("""
+        import asyncio
+        import pulumi
+
+        async def later(value):
+            await asyncio.sleep(value / 100)
+            if value == 3:
+                raise ValueError("the fourth of fifty")
+            return value
+
+        for value in range(50):
+            pulumi.Output.from_input(later(value)).apply(lambda known: known)
+    """)
+    done = lab.pulumi("preview")
+    assert done.returncode != 0
+    assert "the fourth of fifty" in done.stdout
