@@ -26,15 +26,24 @@ Environment = Annotated[str, typer.Argument(help="The environment: a Pulumi.<env
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
+On = Annotated[str, typer.Option("--on", envvar="INFRA_ON", help="sandbox, or aws: the stacks that this shell's own pulumi is logged in to.")]
+Meant = Annotated[
+    list[str] | None, typer.Option("--meant", help="A service whose change is meant though its block did not change, as after a change of code; or foundation, or everything.")
+]
+Wait = Annotated[float, typer.Option("--wait", help="Minutes to wait in the queue while another changes the environment. 0: do not wait.", min=0)]
+
+
 @app.command(context_settings=PASS_ON)
-def up(environment: Environment, context: typer.Context) -> None:
-    """Create or update an environment in the sandbox: a real `pulumi up` against an emulated AWS.
+def up(environment: Environment, context: typer.Context, meant: Meant = None, wait: Wait = 0, on: On = "sandbox") -> None:
+    """Create or update an environment: what would change is gated, and exactly that is applied by a real `pulumi up`.
 
-    What the machine lacks for it is fetched or built first, once. More options are passed on to `pulumi up`.
+    In the sandbox against an emulated AWS; what the machine lacks for it is fetched or built first, once. More options are
+    passed on to Pulumi. Exits 3 when the gate is closed, 4 when another is changing the environment, 5 when its servers did
+    not come up.
     """
-    from cli import stacks
+    from cli import gating, places
 
-    raise typer.Exit(stacks.up(environment, context.args))
+    raise typer.Exit(gating.up(ROOT, places.checked(on, environment), environment, gating.Options(tuple(meant or ()), wait, tuple(context.args))))
 
 
 @app.command(context_settings=PASS_ON)
@@ -121,34 +130,61 @@ def promote(
     then_up: Annotated[bool, typer.Option("--up", help="Then pass the gate and bring the target up.")] = False,
     hotfix: Annotated[bool, typer.Option("--hotfix", help="Skip the soak, never the gate; needs --reason.")] = False,
     reason: Reason = "",
+    wait: Wait = 0,
+    on: On = "sandbox",
 ) -> None:
     """Move one service's release from an environment's file to another's, and record it.
 
     Refused unless the source runs exactly that release, healthy, for long enough, and nothing holds it.
     """
-    from cli import promotion
+    from cli import gating, places, promotion
     from release.promote import Request
 
-    raise typer.Exit(promotion.promote(ROOT, Request(service, source, target, hotfix, reason), then_up=then_up))
+    raise typer.Exit(
+        promotion.promote(ROOT, places.checked(on, source, target), Request(service, source, target, hotfix, reason, on), gating.Options(wait_minutes=wait), then_up=then_up)
+    )
 
 
 @app.command()
-def gate(environment: Environment, layout: Annotated[str, typer.Option("--format", help="text, markdown or json.")] = "text") -> None:
+def gate(environment: Environment, layout: Annotated[str, typer.Option("--format", help="text, markdown or json.")] = "text", meant: Meant = None, on: On = "sandbox") -> None:
     """Refuse what nobody meant: changes outside the services whose blocks changed, lost data, wider access.
 
-    Exits 0 when open and 3 when closed. What is meant all the same is signed off in releases/sign-offs.yaml.
+    Exits 0 when open and 3 when closed. What is meant all the same is signed off: `./infra sign-off`.
     """
+    from cli import gating, places
+
+    raise typer.Exit(gating.gate(ROOT, places.checked(on, environment), environment, layout, gating.Options(tuple(meant or ()))))
+
+
+@app.command(name="sign-off")
+def sign_off(
+    urn: Annotated[str, typer.Argument(metavar="URN")],
+    rule: Annotated[str, typer.Option("--rule", help="What the gate refused: outside, data, protect, widening, provider or record.")],
+    reason: Reason = "",
+    days: Annotated[int, typer.Option("--days", help="How long it counts, at most 30.", min=1, max=30)] = 3,
+) -> None:
+    """Write down that something the gate refuses is meant: a file in the repository, for one URN and one rule, with an end."""
     from cli import promotion
 
-    raise typer.Exit(promotion.gate(ROOT, environment, layout))
+    raise typer.Exit(promotion.sign_off(ROOT, urn, rule, reason, days))
 
 
 @app.command()
-def rollback(service: Annotated[str, typer.Argument(metavar="SERVICE")], environment: Environment, reason: Reason = "") -> None:
+def rollback(
+    service: Annotated[str, typer.Argument(metavar="SERVICE")],
+    environment: Environment,
+    reason: Reason = "",
+    *,
+    then_up: Annotated[bool, typer.Option("--up", help="Then pass the gate and bring the environment up.")] = False,
+    wait: Wait = 0,
+    on: On = "sandbox",
+) -> None:
     """Put back the release that an environment's file had before the last promotion, and hold the bad one everywhere."""
-    from cli import promotion
+    from cli import gating, places, promotion
+    from release.promote import Request
 
-    raise typer.Exit(promotion.rollback(ROOT, service, environment, reason))
+    place = places.checked(on, environment) if then_up else None
+    raise typer.Exit(promotion.rollback(ROOT, place, Request(service, "", environment, reason=reason, place=on), gating.Options(wait_minutes=wait)))
 
 
 @app.command()
@@ -168,19 +204,28 @@ def release_hold(service: Annotated[str, typer.Argument(metavar="SERVICE")], ver
 
 
 @app.command()
-def history(service: Annotated[str, typer.Argument(metavar="SERVICE")]) -> None:
-    """Show what was promoted, rolled back and held of a service: when, by whom, why."""
-    from cli import promotion
+def history(service: Annotated[str, typer.Argument(metavar="SERVICE")], on: On = "sandbox") -> None:
+    """Show what was promoted, arrived, was rolled back and held of a service: when, by whom, why."""
+    from cli import places, promotion
 
-    raise typer.Exit(promotion.history(ROOT, service))
+    raise typer.Exit(promotion.history(ROOT, places.if_there(on), service))
 
 
 @app.command(name="status")
-def show_status() -> None:
-    """Show which release of each service runs in which environment, since when: soaking, held, behind."""
-    from cli import promotion
+def show_status(
+    service: Annotated[str, typer.Argument(help="One service: what exactly differs of it between the environments, sizing aside.", metavar="[SERVICE]")] = "",
+    *,
+    drift: Annotated[bool, typer.Option(help="Compare what is there with what Pulumi left; some seconds an environment.")] = True,
+    on: On = "sandbox",
+) -> None:
+    """Show which release of each service runs in which environment, since when: soaking, held, behind, drifted."""
+    from cli import overview, places
 
-    raise typer.Exit(promotion.status(ROOT))
+    place = places.if_there(on)
+    if place is None:
+        typer.echo("no environment is up here: ./infra up alpha")
+        return
+    raise typer.Exit(overview.show_service(ROOT, place, service) if service else overview.show(ROOT, place, drift=drift))
 
 
 @app.command(context_settings=PASS_ON)

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 NOT_A_FULL_RUN = 6
+WORKERS = {"tests/unit": "2", "tests/engine": "4"}  # the engine's tests mostly wait: for AWS's provider, which waits for AWS
 NO_TESTS = 5  # pytest's own, when a selection matches none
 
 
@@ -16,7 +17,7 @@ def run(root: Path, which: str, options: list[str]) -> int:
     results = []
     for folder in folders[which]:
         # A file's tests stay together: those on the environments build on each other.
-        workers = [] if any(option.startswith(("-n", "--pdb", "-s")) for option in options) else ["-n", "2", "--dist", "loadfile"]
+        workers = [] if any(option.startswith(("-n", "--pdb", "-s")) for option in options) else ["-n", WORKERS[folder], "--dist", "loadfile"]
         results.append(subprocess.run([sys.executable, "-m", "pytest", folder, *workers, *options], cwd=root, check=False).returncode)
     return worst(results)
 

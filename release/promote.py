@@ -1,20 +1,27 @@
 """Decides whether a release may move, and moves it: the decision is pure, the move is one file's block and one event."""
 
-from collections.abc import Mapping, Sequence
+import contextlib
+import itertools
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from release import blocks, record
-from release.deployed import SERVICES_KEY, Deployed
+from release.deployed import SERVICES_KEY, Deployed, fingerprint
 from release.record import Event
+from release.together import not_seen_together
 
 # The way of a release, and how long it must have run where it comes from. Staging is beside the way: nobody waits for it.
 PATH = ("alpha", "beta", "prod")
 SOAK = {("alpha", "beta"): timedelta(hours=1), ("beta", "prod"): timedelta(hours=24)}
+
+Validate = Callable[[str, str], Sequence[str]]  # a file's name and its new text; returns what would be wrong with it
 
 
 class RefusedError(Exception):
@@ -23,13 +30,36 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True)
 class Request:
-    """What somebody asks for. hotfix: skips the soak and may skip an environment; needs a reason."""
+    """What somebody asks for. hotfix: skips the soak and may skip an environment; needs a reason. place: the sandbox, or real AWS."""
 
     service: str
     source: str
     target: str
     hotfix: bool = False
     reason: str = ""
+    place: str = "sandbox"
+
+
+class AlreadyBackError(RefusedError):
+    """A rollback that was asked for has been made, and has not arrived: doing it again would take a good release away."""
+
+
+@dataclass(frozen=True)
+class Servers:
+    """What AWS says of a service's servers. unhealthy: what is against them. came_up: when they were last replaced."""
+
+    unhealthy: Sequence[str] = ()
+    came_up: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Moved:
+    """What was moved: the target's text before and after, the event, and what the user should know all the same."""
+
+    before: str
+    after: str
+    event: Event
+    notes: tuple[str, ...] = ()
 
 
 def file_of(environment: str) -> str:
@@ -37,19 +67,58 @@ def file_of(environment: str) -> str:
     return f"Pulumi.{environment}.yaml"
 
 
+def read_text(folder: Path, environment: str) -> str:
+    """Return the text of an environment's file, its line ends as they are."""
+    try:
+        return (folder / file_of(environment)).read_bytes().decode("utf-8")
+    except FileNotFoundError as error:
+        raise RefusedError(f"there is no {file_of(environment)}") from error
+
+
 def services_in(text: str) -> Mapping[str, Any]:
     """Return the services that a file's text holds."""
-    document = YAML(typ="safe").load(text) or {}
-    services: Mapping[str, Any] = (document.get("config") or {}).get(SERVICES_KEY) or {}
-    return services
+    services = config_in(text).get(SERVICES_KEY)
+    if not isinstance(services, dict):
+        return {}
+    return {name: block if isinstance(block, dict) else {} for name, block in services.items()}
 
 
-def reasons_against(request: Request, wanted: Mapping[str, Any], source: Deployed, events: Sequence[Event], at: datetime) -> tuple[list[str], list[str]]:
+def config_in(text: str, file: str = "an environment's file") -> Mapping[str, Any]:
+    """Return the configuration that a file's text holds; RefusedError where it is none."""
+    try:
+        document = YAML(typ="safe").load(text)
+    except YAMLError as error:
+        raise RefusedError(f"{file} is not YAML: {' '.join(str(error).split())[:300]}. `./infra check` says where") from error
+    config = document.get("config") if isinstance(document, dict) else None
+    if not isinstance(config, dict):
+        raise RefusedError(f"{file} has no map `config`. `./infra check` says more")
+    return config
+
+
+def release_in(text: str, service: str) -> dict[str, Any]:
+    """Return a service's release in a file's text; empty where there is none."""
+    release = services_in(text).get(service, {}).get("release")
+    return release if isinstance(release, dict) else {}
+
+
+def releases_in(text: str) -> dict[str, dict[str, Any]]:
+    """Return the release of each service that a file's text switches on."""
+    return {name: release_in(text, name) for name, block in services_in(text).items() if block and block.get("enabled", True)}
+
+
+def soak_of(source: str, target: str) -> timedelta:
+    """Return how long a release must have run in one environment before it moves to another; on the way over others, theirs too."""
+    if source not in PATH or target not in PATH:
+        return timedelta()
+    way = PATH[PATH.index(source) : PATH.index(target) + 1]
+    return sum((SOAK[pair] for pair in itertools.pairwise(way)), timedelta())
+
+
+def reasons_against(request: Request, wanted: Mapping[str, Any], source: Deployed, *, servers: Servers, events: Sequence[Event], at: datetime) -> tuple[list[str], list[str]]:
     """Return why the release may not move, and what was looked at and found good."""
     against: list[str] = []
     checks: list[str] = []
-    pair = (request.source, request.target)
-    if pair not in SOAK and not request.hotfix:
+    if request.target in PATH and (request.source, request.target) not in SOAK and not request.hotfix:
         against.append(f"{request.source} is not the environment before {request.target}: releases go {' -> '.join(PATH)}. What cannot wait is a --hotfix with a --reason")
     if request.hotfix and not request.reason.strip():
         against.append("a hotfix needs a --reason: it stands in the record")
@@ -63,11 +132,13 @@ def reasons_against(request: Request, wanted: Mapping[str, Any], source: Deploye
         )
     else:
         checks.append(f"{request.source} runs exactly this release")
-    troubles = source.troubles(request.service)
+    troubles = [*source.troubles(request.service), *servers.unhealthy]
     against += [f"{trouble}: {request.service} cannot be called healthy there" for trouble in troubles]
     if not troubles:
-        checks.append("no failed update, half-made resource or pending operation")
-    since, soak = source.since(request.service), SOAK.get(pair, timedelta())
+        checks.append("healthy: no failed update, half-made resource or pending operation; its servers and targets in service")
+    # Pulumi's update ends before the servers are replaced: the release runs since both have.
+    times = [time for time in (source.since(request.service), servers.came_up) if time]
+    since, soak = max(times) if source.since(request.service) else None, soak_of(request.source, request.target)
     if since and at - since >= soak:
         checks.append(f"has run for {in_words(at - since)} (asked: {in_words(soak)})")
     elif since and request.hotfix:
@@ -82,6 +153,29 @@ def reasons_against(request: Request, wanted: Mapping[str, Any], source: Deploye
     return against, checks
 
 
+def engine_reasons(request: Request, wanted: Mapping[str, Any], there: Mapping[str, Any], sizing: Mapping[str, Any]) -> list[str]:
+    """Return why the target's database cannot take the release. RDS never goes back a version, and a new major one needs a word."""
+    new, old = version_numbers(wanted.get("database_engine")), version_numbers(there.get("database_engine"))
+    if not new or not old:
+        return []
+    if new < old:
+        return [
+            f"the database of {request.service} in {request.target} has PostgreSQL {there['database_engine']}, and RDS never goes back: a release with that or a newer one moves"
+        ]
+    if new[0] > old[0] and not (sizing.get("database") or {}).get("allow_major_upgrade"):
+        told = (
+            f"it takes the database of {request.service} in {request.target} from PostgreSQL {there['database_engine']} to {wanted['database_engine']}, with downtime and no way back: "
+            f"say so with sizing.database.allow_major_upgrade: true in {file_of(request.target)}"
+        )
+        return [told]
+    return []
+
+
+def version_numbers(version: object) -> tuple[int, ...]:
+    """Return the numbers of a version such as 16.9; none where there is no version."""
+    return tuple(map(int, re.findall(r"\d+", str(version)))) if version else ()
+
+
 def in_words(duration: timedelta) -> str:
     """Return a duration as people say it."""
     minutes = int(duration.total_seconds() // 60)
@@ -89,12 +183,6 @@ def in_words(duration: timedelta) -> str:
     hours, left = divmod(rest, 60)
     parts = [f"{days} d" if days else "", f"{hours} h" if hours else "", f"{left} min" if left or not (days or hours) else ""]
     return " ".join(filter(None, parts))
-
-
-def moved(source_text: str, target_text: str, request: Request) -> str:
-    """Return the target's text with the source's release; RefusedError where anything else would change with it."""
-    block = blocks.release_text(source_text, request.service, file_of(request.source))
-    return replaced(target_text, request.service, block, request.target)
 
 
 def replaced(target_text: str, service: str, block: str, target: str) -> str:
@@ -108,22 +196,31 @@ def replaced(target_text: str, service: str, block: str, target: str) -> str:
     return out
 
 
-def promote(folder: Path, request: Request, source: Deployed, at: datetime) -> tuple[str, str, Event]:
-    """Move a release in the files and record it; return the target's text before and after, and the event. RefusedError changes nothing."""
-    source_text = (folder / file_of(request.source)).read_text(encoding="utf-8")
-    target_path = folder / file_of(request.target)
-    target_text = target_path.read_bytes().decode("utf-8")
-    wanted = (services_in(source_text).get(request.service) or {}).get("release") or {}
+def promote(folder: Path, request: Request, source: Deployed, *, servers: Servers, at: datetime, validate: Validate = lambda _file, _text: ()) -> Moved:
+    """Move a release in the files and record it. RefusedError changes nothing."""
+    source_text, target_text = read_text(folder, request.source), read_text(folder, request.target)
+    wanted = release_in(source_text, request.service)
     try:
-        new_text = moved(source_text, target_text, request)
+        block = blocks.release_text(source_text, request.service, file_of(request.source))
+        new_text = replaced(target_text, request.service, block, request.target)
     except blocks.BlockError as error:
         raise RefusedError(str(error)) from error
     events = record.read(folder, request.service)
-    against, checks = reasons_against(request, wanted, source, events, at)
+    against, checks = reasons_against(request, wanted, source, servers=servers, events=events, at=at)
+    there = services_in(target_text)[request.service]
+    against += engine_reasons(request, wanted, there.get("release") or {}, there.get("sizing") or {})
+    against += [f"{file_of(request.target)} would be wrong: {problem}" for problem in validate(file_of(request.target), new_text)]
     if new_text == target_text and not against:
         raise RefusedError(f"{request.target} has {request.service} {wanted.get('version')} already: nothing to move. `./infra up {request.target}` brings it up")
     if against:
         raise RefusedError("\n".join(against))
+    notes: list[str] = []
+    if request.target == PATH[-1]:
+        unseen = not_seen_together(releases_in(new_text), request.source, source.updates)
+        notes = [f"not seen together in {request.source}: {what}" for what in unseen]
+        checks += notes or [f"all releases of {request.target} ran together in {request.source}"]
+    if not there.get("enabled", True):
+        notes.append(f"{request.service} is switched off in {file_of(request.target)}: its release comes up when somebody switches it on there")
     event = Event(
         kind="hotfix" if request.hotfix else "promote",
         service=request.service,
@@ -133,72 +230,162 @@ def promote(folder: Path, request: Request, source: Deployed, at: datetime) -> t
         by=record.author(folder),
         environment=request.target,
         source=request.source,
+        place=request.place,
         reason=request.reason,
+        release=fingerprint(wanted),
         checks=checks,
         block=blocks.release_text(target_text, request.service, file_of(request.target)),
     )
-    record.write(folder, event)
-    target_path.write_bytes(new_text.encode("utf-8"))
-    return target_text, new_text, event
+    settle(folder, [event], request.target, target_text, new_text)
+    return Moved(target_text, new_text, event, tuple(notes))
 
 
-def roll_back(folder: Path, service: str, environment: str, reason: str, at: datetime) -> tuple[str, str, list[Event]]:
-    """Put back the release before the last that was moved into an environment, and hold the bad one everywhere."""
+def settle(folder: Path, events: Sequence[Event], environment: str, before: str, after: str) -> None:
+    """Write a file and the events about it.
+
+    The file last: what died between is an event of a release that the file has not, which `history` tells, and the same
+    command again writes both.
+    """
+    path = folder / file_of(environment)
+    if path.read_bytes().decode("utf-8") != before:
+        raise RefusedError(f"{file_of(environment)} was changed by somebody else just now: run the same command again")
+    written = [record.write(folder, event) for event in events]
+    try:
+        record.write_whole(path, after.encode("utf-8"))
+    except BaseException:
+        for event_file in written:
+            event_file.unlink(missing_ok=True)
+        raise
+
+
+def roll_back(folder: Path, service: str, environment: str, reason: str, at: datetime, *, place: str = "sandbox") -> tuple[Moved, Event]:
+    """Put back the release before the last that was moved into an environment, and hold the bad one everywhere; return the move and the hold."""
     if not reason.strip():
         raise RefusedError("a rollback needs a --reason: it stands in the record, and on the hold of the bad release")
-    path = folder / file_of(environment)
-    text = path.read_bytes().decode("utf-8")
-    current = (services_in(text).get(service) or {}).get("release") or {}
-    moves = [
-        event
-        for event in record.read(folder, service)
-        if event.environment == environment and event.kind in {"promote", "hotfix"} and (event.version, event.image) == (current.get("version"), current.get("image"))
-    ]
-    if not moves:
-        raise RefusedError(
-            f"the record has no promotion of {service} {current.get('version')} into {environment}: write the release that is wanted into {file_of(environment)} by hand"
+    text = read_text(folder, environment)
+    current = release_in(text, service)
+    events = record.read(folder, service)
+    under_way = record.on_its_way(events, service, environment, place)
+    if under_way and under_way.kind == "rollback" and under_way.release == fingerprint(current):
+        raise AlreadyBackError(
+            f"{environment} has {service} {under_way.version} again in its file since {under_way.at[:16].replace('T', ' ')}: `./infra up {environment}` brings it up"
         )
-    new_text = replaced(text, service, moves[-1].block, environment)
-    restored = (services_in(new_text).get(service) or {}).get("release") or {}
+    block, notes = block_before(events, service, environment, current)
+    restored = YAML(typ="safe").load(block)["release"]
+    if restored.get("database_engine") and version_numbers(restored["database_engine"]) < version_numbers(current.get("database_engine")):
+        block = re.sub(r"(?m)^(\s*database_engine:\s*).*?(\s*(#.*)?)$", lambda match: f'{match[1]}"{current["database_engine"]}"{match[2]}', block, count=1)
+        notes += [f"database_engine stays {current['database_engine']}: RDS never goes back to {restored['database_engine']}"]
+        restored = YAML(typ="safe").load(block)["release"]
+    try:
+        new_text = replaced(text, service, block, environment)
+        had = blocks.release_text(text, service, file_of(environment))
+    except blocks.BlockError as error:
+        raise RefusedError(str(error)) from error
     who = record.author(folder)
-    events = [
-        Event(kind="hold", service=service, version=str(current.get("version")), image=str(current.get("image")), at=record.now(at), by=who, reason=reason),
-        Event(
-            kind="rollback",
-            service=service,
-            version=str(restored.get("version")),
-            image=str(restored.get("image")),
-            at=record.now(at),
-            by=who,
-            environment=environment,
-            reason=reason,
-            block=blocks.release_text(text, service, file_of(environment)),
-        ),
-    ]
-    for event in events:
-        record.write(folder, event)
-    path.write_bytes(new_text.encode("utf-8"))
-    return text, new_text, events
+    hold = Event(kind="hold", service=service, version=str(current.get("version")), image=str(current.get("image")), at=record.now(at), by=who, reason=reason)
+    back = Event(
+        kind="rollback",
+        service=service,
+        version=str(restored.get("version")),
+        image=str(restored.get("image")),
+        at=record.now(at),
+        by=who,
+        environment=environment,
+        place=place,
+        reason=reason,
+        release=fingerprint(restored),
+        checks=notes,
+        block=had,
+    )
+    settle(folder, [hold, back], environment, text, new_text)
+    return Moved(text, new_text, back, tuple(notes)), hold
+
+
+def block_before(events: Sequence[Event], service: str, environment: str, current: Mapping[str, Any]) -> tuple[str, list[str]]:
+    """Return the newest block before the current release that is not held, and which were passed over; RefusedError where the record has none."""
+    passed_over: list[str] = []
+    release = current
+    while True:
+        moves = [event for event in events if event.environment == environment and event.kind in {"promote", "hotfix"} and event.block and event.release == fingerprint(release)]
+        if not moves:
+            raise RefusedError(
+                f"the record has no promotion of {service} {release.get('version', '?')} into {environment}, so not what was there before"
+                f"{f' ({passed_over[-1]})' if passed_over else ''}: write the release that is wanted into {file_of(environment)} by hand"
+            )
+        block = moves[-1].block
+        release = YAML(typ="safe").load(block)["release"]
+        hold = record.held(events, service, release.get("version"), release.get("image"))
+        if hold is None or len(passed_over) > len(events):
+            return block, passed_over
+        passed_over.append(f"{release.get('version')} is passed over, as it is held: {hold.reason}")
 
 
 def set_hold(folder: Path, service: str, version: str, reason: str, at: datetime, *, lift: bool) -> Event:
     """Hold a release everywhere, or lift its hold; both need a reason."""
     if not reason.strip():
         raise RefusedError("a hold, and its end, needs a --reason: whoever meets it asks why")
-    images = {str(release["image"]) for text in texts(folder) if (release := (services_in(text).get(service) or {}).get("release")) and str(release.get("version")) == version}
-    images |= {event.image for event in record.read(folder, service) if event.version == version}
+    events = record.read(folder, service)
+    images = {event.image for event in events if event.version == version}
+    if lift:
+        images = {image for image in images if record.held(events, service, version, image)}
+        if not images:
+            raise RefusedError(f"no hold stands on {service} {version}")
+    else:
+        images |= {str(release.get("image")) for text in readable_texts(folder) if (release := release_in(text, service)) and str(release.get("version")) == version}
     if len(images) != 1:
         raise RefusedError(
             f"{service} {version} is {'no release that any environment or the record has' if not images else 'of more than one image: ' + ', '.join(sorted(images))}"
         )
     image = images.pop()
-    if lift and record.held(record.read(folder, service), service, version, image) is None:
-        raise RefusedError(f"no hold stands on {service} {version}")
     event = Event(kind="release-hold" if lift else "hold", service=service, version=version, image=image, at=record.now(at), by=record.author(folder), reason=reason)
     record.write(folder, event)
     return event
 
 
-def texts(folder: Path) -> list[str]:
-    """Return the texts of all environments' files."""
-    return [path.read_text(encoding="utf-8") for path in sorted(folder.glob("Pulumi.*.yaml"))]
+def arrivals(
+    folder: Path, environment: str, deployed: Deployed, *, troubles: Mapping[str, Sequence[str]], gates: Sequence[str], at: datetime, place: str = "sandbox"
+) -> list[Event]:
+    """Record what became of the promotions into an environment that the record does not know to have arrived; return the events.
+
+    troubles: what AWS says against each service's servers, for those that were looked at. A release has arrived when the
+    stack's last good update ran with it and its servers came up.
+    """
+    events = record.read(folder)
+    out = []
+    for service, found in sorted(troubles.items()):
+        move = record.on_its_way(events, service, environment, place)
+        release = deployed.release(service)
+        if move is None or release is None or fingerprint(release) != move.release:
+            continue
+        out.append(outcome(folder, move, [*deployed.troubles(service), *found], gates, at))
+    return out
+
+
+def outcome(folder: Path, move: Event, troubles: Sequence[str], gates: Sequence[str], at: datetime) -> Event:
+    """Record that a moved release arrived, or why not."""
+    event = Event(
+        kind="fail" if troubles else "arrive",
+        service=move.service,
+        version=move.version,
+        image=move.image,
+        at=record.now(at),
+        by=record.author(folder),
+        environment=move.environment,
+        place=move.place,
+        reason="; ".join(troubles),
+        release=move.release,
+        gates=list(gates),
+    )
+    record.write(folder, event)
+    return event
+
+
+def readable_texts(folder: Path) -> list[str]:
+    """Return the texts of all environments' files that are right enough to be read: a stranger's draft must not stop a hold."""
+    out = []
+    for path in sorted(folder.glob("Pulumi.*.yaml")):
+        with contextlib.suppress(RefusedError, OSError, UnicodeDecodeError):
+            text = path.read_text(encoding="utf-8")
+            config_in(text)
+            out.append(text)
+    return out

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version as installed_version
 from pathlib import Path
@@ -59,6 +59,7 @@ class Session:
             "AWS_ACCESS_KEY_ID": account_of(stack),
             "AWS_SECRET_ACCESS_KEY": "sandbox",
             "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,  # what boto3 and older tools read
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",
@@ -135,33 +136,45 @@ class Session:
         latest = checkpoint.get("latest") if isinstance(checkpoint, dict) else None
         return latest if isinstance(latest, dict) else {}
 
-    def refuse_if_locked(self, stack: str) -> None:
-        """Refuse while another process works on the stack; free the lock of one that was killed."""
+    def locked_by(self, stack: str) -> str:
+        """Return which process is changing the stack, or an empty text; the lock of one that was killed is freed."""
         for lock in sorted((self.paths.state / ".pulumi" / "locks" / "organization" / PROJECT / stack).glob("*.json")):
             held = read_json(lock)
             pid = int(str(held.get("pid", 0)))
             if held.get("hostname") == socket.gethostname() and not emulator.start_time(pid):
+                if not lock.exists():
+                    continue  # it ended between the two looks
                 tell(f"the lock on {stack} is of process {pid}, which is gone: freeing it")
                 done = self.capture(["cancel", "--yes", "--stack", stack], stack)
                 if done.returncode != 0:
                     raise SandboxError(done.stderr.strip())
-                return
-            message = f"another process ({pid}, since {held.get('timestamp')}) is changing {stack}. Wait for its end and run the same command again."
-            raise SandboxError(message)
+                return ""
+            return f"process {pid}, since {held.get('timestamp')}"
+        return ""
+
+    def refuse_if_locked(self, stack: str) -> None:
+        """Refuse while another process works on the stack."""
+        holder = self.locked_by(stack)
+        if holder:
+            raise SandboxError(f"another process is changing {stack}: {holder}. Wait for its end and run the same command again.")
 
     def refuse_if_pending(self, stack: str) -> None:
         """Refuse while the state has operations that were begun and never ended: Pulumi would create the same again."""
         pending = self.deployment(stack).get("pending_operations") or []
         if not pending:
             return
-        listed = "\n".join(f"  {entry['type']}: {entry['resource']['urn']}" for entry in pending)
-        message = (
-            f"the last change of {stack} was killed while these were under way, and nobody knows whether AWS made them:\n{listed}\n"
-            "Pulumi would create them again. Say first what is true:\n"
-            f"  none of them exists:  ./infra pulumi refresh --stack {stack} --clear-pending-creates --yes\n"
-            f"  one of them exists:   ./infra pulumi refresh --stack {stack} --import-pending-creates URN --import-pending-creates ID --yes"
-        )
-        raise SandboxError(message)
+        raise SandboxError(pending_message(stack, [entry["resource"]["urn"] for entry in pending], "./infra pulumi"))
+
+
+def pending_message(stack: str, urns: Sequence[str], pulumi: str) -> str:
+    """Return what to say of operations that never ended, and what to do. pulumi: how plain Pulumi is called where the stack is."""
+    listed = "\n".join(f"  {urn}" for urn in urns)
+    return (
+        f"the last change of {stack} was killed while these were under way, and nobody knows whether AWS made them:\n{listed}\n"
+        "Pulumi would create them again. Say first what is true:\n"
+        f"  none of them exists:  {pulumi} refresh --stack {stack} --clear-pending-creates --yes\n"
+        f"  one of them exists:   {pulumi} refresh --stack {stack} --import-pending-creates URN --import-pending-creates ID --yes"
+    )
 
 
 @contextlib.contextmanager

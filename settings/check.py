@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from components.spec import ServiceSpec
 from settings import rules
-from settings.document import Document, read
+from settings.document import Document, parse, read
 from settings.models import Settings
 from settings.problems import Problem, SettingsError, details, nearest
 
@@ -29,13 +29,14 @@ def stack_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("Pulumi.*.yaml") if path.is_file())
 
 
-def check_folder(folder: Path, specs: Mapping[str, ServiceSpec]) -> tuple[dict[str, Settings], list[Problem]]:
-    """Return each environment's settings, and every problem of all the files together."""
+def check_folder(folder: Path, specs: Mapping[str, ServiceSpec], instead: Mapping[str, str] | None = None) -> tuple[dict[str, Settings], list[Problem]]:
+    """Return each environment's settings, and every problem of all the files together. instead: texts that files would have."""
     found: dict[str, Settings] = {}
     documents: dict[str, Document] = {}
     problems: list[Problem] = []
     for path in stack_files(folder):
-        document = read(path)
+        text = (instead or {}).get(path.name)
+        document = read(path) if text is None else parse(path.name, text)
         documents[stack_of(path)] = document
         settings, own = settings_of(document, stack_of(path), specs)
         problems += own

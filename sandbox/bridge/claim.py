@@ -40,7 +40,14 @@ def main() -> None:
     connection = claimed(path, engine) if path else None
     if connection is None:
         os.execv(program[0], [*program, *sys.argv[split + 1 :]])  # noqa: S606 the bridge, by its path
-    connection.recv(1)
+    connection.settimeout(1)
+    parent = os.getppid()
+    while os.getppid() == parent:  # an engine that was killed does not end this process
+        try:
+            connection.recv(1)
+        except TimeoutError:
+            continue
+        break
 
 
 if __name__ == "__main__":

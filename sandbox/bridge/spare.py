@@ -11,6 +11,9 @@ from sandbox.bridge.claim import VARIABLE
 __all__ = ["VARIABLE", "started"]
 
 
+END_SECONDS = 5
+
+
 @contextlib.contextmanager
 def started(command: list[str], environment: Mapping[str, str]) -> Iterator[str]:
     """Start a spare bridge for what runs in this block; yield what VARIABLE must be for the engine to take it.
@@ -25,4 +28,10 @@ def started(command: list[str], environment: Mapping[str, str]) -> Iterator[str]
         try:
             yield path
         finally:
-            process.communicate()  # its standard input ends: one that nobody took ends with it
+            if process.stdin:
+                process.stdin.close()  # one that nobody took ends with it; one that was taken, with the engine
+            try:
+                process.wait(timeout=END_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.terminate()
+                process.wait()

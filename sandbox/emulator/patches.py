@@ -5,14 +5,16 @@
 """
 
 # ministack's handlers are untyped and take what their service's protocol gives them, hence `Any` throughout.
+import base64
 import json
 import re
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 from xml.sax.saxutils import escape
 
 from hypercorn.config import Config
-from ministack.core.responses import AccountRegionScopedDict, AccountScopedDict, get_account_id, get_region, json_response, new_uuid
+from ministack.core.responses import AccountRegionScopedDict, AccountScopedDict, get_account_id, get_region, json_response, new_uuid, now_iso
 from ministack.services import alb, autoscaling, cloudfront, cloudwatch, ec2, rds, route53, ses_v2
 
 Handler = Callable[..., Any]
@@ -495,6 +497,108 @@ def autoscaling_keeps_rebalancing_and_warm_up() -> None:
     wrap(autoscaling, "_describe_asgs", described)
 
 
+REFRESH_SECONDS = 4  # AWS takes minutes; long enough here to be seen under way
+FAILING_VARIABLE = "SANDBOX_SERVERS_FAIL"
+
+
+def fails_to_start(template: Any) -> bool:
+    """Tell whether servers of a launch template are to fail here: FAILING_VARIABLE of their container is `yes`, or names their environment."""
+    versions = (ec2._launch_templates.get(template.get("LaunchTemplateId")) or {}).get("Versions") or []
+    data: Any = next((version["LaunchTemplateData"] for version in versions if str(version["VersionNumber"]) == str(template.get("Version"))), {})
+    script = base64.b64decode(data.get("UserData") or "").decode(errors="replace")
+    for text in re.findall(r"echo ([A-Za-z0-9+/=]+) \| base64 -d", script):
+        variables = dict(line.split("=", 1) for line in base64.b64decode(text).decode(errors="replace").splitlines() if "=" in line)
+        if variables.get(FAILING_VARIABLE) in {"yes", variables.get("ENVIRONMENT", "yes")}:
+            return True
+    return False
+
+
+def settle(group: Any) -> None:
+    """End a refresh whose time has come: with new servers of the new template, or with what ran before where those fail."""
+    refresh = next(iter(group.get("InstanceRefreshes") or []), None)
+    if refresh is None or refresh["Status"] != "InProgress" or time.time() < refresh["Ends"]:
+        return
+    refresh.update(EndTime=now_iso(), PercentageComplete=100)
+    before = group.get("TemplateBefore")
+    if before and fails_to_start(group["LaunchTemplate"]):
+        refresh.update(Status="RollbackSuccessful", StatusReason="Instances failed their health checks; the group runs what it ran before")
+        group["LaunchTemplate"] = before
+        return
+    refresh.update(Status="Successful", StatusReason="")
+    group["Instances"].clear()
+    autoscaling._reconcile_instances(group)
+
+
+@gap
+def autoscaling_replaces_servers() -> None:
+    """An instance refresh takes its time, replaces every server, and takes the deployment back where the new servers fail (a release with the environment variable SANDBOX_SERVERS_FAIL, of yes or of an environment's name, rehearses that)."""
+
+    def settled(original: Handler, parameters: Any) -> Any:
+        for group in autoscaling._asgs.values():
+            settle(group)
+        return original(parameters)
+
+    def updated(original: Handler, parameters: Any) -> Any:
+        group = autoscaling._asgs.get(autoscaling._p(parameters, "AutoScalingGroupName")) or {}
+        before = group.get("LaunchTemplate")
+        reply = original(parameters)
+        if group.get("LaunchTemplate") != before:
+            group["TemplateBefore"] = before
+        return reply
+
+    def started(original: Handler, parameters: Any) -> Any:
+        reply = original(parameters)
+        group = autoscaling._asgs.get(autoscaling._p(parameters, "AutoScalingGroupName"))
+        if group is not None:
+            refresh = group["InstanceRefreshes"][0]
+            refresh.update(Status="InProgress", StatusReason="", EndTime="", PercentageComplete=0, InstancesToUpdate=len(group["Instances"]), Ends=time.time() + REFRESH_SECONDS)
+        return reply
+
+    def described(parameters: Any) -> Any:
+        group = autoscaling._asgs.get(autoscaling._p(parameters, "AutoScalingGroupName"))
+        if group is None:
+            return autoscaling._error("ValidationError", "AutoScalingGroup name not found")
+        settle(group)
+        wanted = autoscaling._parse_member_list(parameters, "InstanceRefreshIds")
+        found = [refresh for refresh in group.get("InstanceRefreshes") or [] if not wanted or refresh["InstanceRefreshId"] in wanted]
+        fields = ("InstanceRefreshId", "AutoScalingGroupName", "Status", "StatusReason", "StartTime", "EndTime", "PercentageComplete", "InstancesToUpdate")
+        shown = [{field: refresh[field] for field in fields if refresh.get(field) not in {None, ""}} for refresh in found[: int(autoscaling._p(parameters, "MaxRecords") or 50)]]
+        result = f"<DescribeInstanceRefreshesResult><InstanceRefreshes>{to_xml(shown)}</InstanceRefreshes></DescribeInstanceRefreshesResult>"
+        return autoscaling._xml(200, "DescribeInstanceRefreshesResponse", result)
+
+    wrap(autoscaling, "_describe_asgs", settled)
+    wrap(autoscaling, "_update_asg", updated)
+    wrap(autoscaling, "_start_instance_refresh", started)
+    autoscaling._ACTION_MAP["DescribeInstanceRefreshes"] = described
+
+
+@gap
+def balancer_knows_the_health_of_a_groups_servers() -> None:
+    """The servers of a group are targets of its target groups, healthy or not (DescribeTargetHealth)."""
+
+    def described(original: Handler, parameters: Any) -> Any:
+        arn = alb._p(parameters, "TargetGroupArn")
+        servers = [server for group in autoscaling._asgs.values() if arn in (group.get("TargetGroupARNs") or []) for server in group["Instances"]]
+        known = {target["Id"] for target in alb._targets.get(arn, [])}
+        added = [{"Id": server["InstanceId"]} for server in servers if server["InstanceId"] not in known]
+        if arn not in alb._tgs or not added:
+            return original(parameters)
+        registered = alb._targets.get(arn, [])
+        alb._targets[arn] = [*registered, *added]
+        try:
+            status, headers, body = original(parameters)
+        finally:
+            alb._targets[arn] = registered
+        failing = {server["InstanceId"] for server in servers if fails_to_start(server.get("LaunchTemplate") or {})}
+
+        def told(match: re.Match[str]) -> str:
+            return match[0].replace("<State>healthy</State>", "<State>unhealthy</State>") if match[1] in failing else match[0]
+
+        return status, headers, re.sub(r"<Target><Id>([^<]+)</Id>.*?</TargetHealth>", told, text_of(body)).encode()
+
+    wrap(alb, "_describe_target_health", described)
+
+
 @gap
 def autoscaling_finds_policies_by_name() -> None:
     """DescribePolicies returns only the policies asked for."""
@@ -616,6 +720,12 @@ def keep(module: Any, name: str, store: Any) -> None:
     wrap(module, "get_state", saved)
     wrap(module, "load_persisted_state", loaded)
     wrap(module, "reset", emptied)
+
+
+@gap
+def route53_keeps_the_tags_of_every_account() -> None:
+    """The tags of zones are saved for every account, not for the one that asked last, so that they are there after a restart."""
+    keep(route53, "tags_of_every_account", route53._tags)
 
 
 @gap

@@ -20,7 +20,7 @@ from cli.testing import NOT_A_FULL_RUN
 from sandbox.emulator import process as emulator
 from sandbox.errors import SandboxError
 from sandbox.paths import Paths
-from sandbox.session import Session, open_session
+from sandbox.session import Session, account_of, open_session
 
 ROOT = Path(__file__).resolve().parents[2]
 STACKS = ("alpha", "beta", "prod")
@@ -70,6 +70,14 @@ class Clone:
         latest: Mapping[str, Any] = json.loads(file.read_text(encoding="utf-8"))["checkpoint"]["latest"] or {}
         return list(latest.get("resources") or [])
 
+    def aws(self, stack: str, service: str = "autoscaling") -> Any:
+        """Return a client of the emulated AWS, in a stack's account."""
+        import boto3
+
+        running = emulator.find(self.paths)
+        assert running
+        return boto3.client(service, endpoint_url=running.endpoint, region_name="us-east-1", aws_access_key_id=account_of(stack, self.root), aws_secret_access_key="sandbox")  # noqa: S106 the emulator's
+
     def edit(self, file: str, old: str, new: str) -> None:
         """Replace a text that stands once in a file."""
         path = self.root / file
@@ -92,6 +100,13 @@ def make_clone(folder: Path) -> Clone:
             shutil.copy2(ROOT / name, folder / name)
     (folder / ".venv").symlink_to(Path(sys.prefix))
     return Clone(folder)
+
+
+def only_socket(text: str) -> str:
+    """Return an environment's file with one service switched on, the one without data: a small environment."""
+    for name in ("core", "members", "payments", "email"):
+        text = text.replace(f"    {name}:\n", f"    {name}:\n      enabled: false\n")
+    return text
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ import pytest
 
 from sandbox.emulator import process as emulator
 from sandbox.session import Session
-from tests.engine.conftest import Clone, make_clone
+from tests.engine.conftest import Clone, make_clone, only_socket
 
 
 @pytest.fixture(scope="module")
@@ -19,10 +19,7 @@ def small(session: Session, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     assert session
     clone = make_clone(tmp_path_factory.mktemp("small clone"))
     path = clone.root / "Pulumi.alpha.yaml"
-    text = path.read_text(encoding="utf-8")
-    for name in ("core", "members", "payments", "email"):
-        text = text.replace(f"    {name}:\n", f"    {name}:\n      enabled: false\n")
-    path.write_text(text, encoding="utf-8")
+    path.write_text(only_socket(path.read_text(encoding="utf-8")), encoding="utf-8")
     yield clone
     emulator.stop(clone.paths)
 

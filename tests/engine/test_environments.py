@@ -96,59 +96,128 @@ def test_the_order_of_the_file_changes_nothing(clone: Clone) -> None:
     assert steps == []
 
 
-def promoted(clone: Clone, service: str, source: str, target: str) -> dict[str, Any]:
-    """Promote one service; return what its preview changes, having brought the target up and seen that nothing is left to do."""
+SERVICES = ("core", "members", "payments", "email", "socket")
+
+
+def moved(clone: Clone, service: str, source: str, target: str) -> None:
+    """Promote one service, in the files."""
     done = clone.infra("promote", service, "--from", source, "--to", target, "--hotfix", "--reason", "the tests cannot wait for the soak")
     assert done.returncode == 0, done.stdout
+
+
+def brought_up(clone: Clone, target: str, arriving: tuple[str, ...]) -> dict[str, str]:
+    """Return what a preview changes, having brought the target up and seen that all arrived and nothing is left to do."""
     steps = clone.steps(target)
-    gate = clone.infra("gate", target)
-    assert gate.returncode == 0, gate.stdout
     up = clone.infra("up", target)
     assert up.returncode == 0, up.stdout[-3000:]
+    assert "The gate is open." in up.stdout
+    for service in arriving:
+        assert re.search(rf"^{service} \S+ has arrived in {target}", up.stdout, re.MULTILINE), up.stdout[-3000:]
     again = clone.infra("preview", target, "--expect-no-changes")
     assert again.returncode == 0, again.stdout
-    return {step["urn"]: step for step in steps}
+    return {step["urn"].rsplit("::", 1)[-1]: step["op"] for step in steps if "pulumi:pulumi:Stack" not in step["urn"]}
+
+
+def expected(*services: str) -> dict[str, str]:
+    """Return what the promotion of services changes: their template and group, and of payments its database's version, in place."""
+    out = {f"{service}-servers-{part}": "update" for service in services for part in ("template", "group")}
+    return out | ({"payments-database-instance": "update"} if "payments" in services else {})
 
 
 @pytest.mark.usefixtures("environments")
 def test_each_service_moves_to_beta_and_prod_and_nothing_else_does(clone: Clone) -> None:
-    """Ten promotions on the engine: only that service's template and group change, and a second preview is empty."""
-    alpha = clone.root / "Pulumi.alpha.yaml"
-    alpha.write_text(re.sub(r"(?m)^(        version: \d+\.\d+\.)\d+$", r"\g<1>99", alpha.read_text(encoding="utf-8")), encoding="utf-8")
+    """Ten promotions on the engine: each changes that service alone, replaces nothing, and a second preview is empty."""
+    path = clone.root / "Pulumi.alpha.yaml"
+    text = re.sub(r"(?m)^(        version: \d+\.\d+\.)\d+$", r"\g<1>99", path.read_text(encoding="utf-8"))
+    text = re.sub(r"@sha256:.", "@sha256:0", text).replace("ami-0123456789abcdef0", "ami-0123456789abcdef1").replace('{SIGN_UP: "open"}', '{SIGN_UP: "closed", NEW: "1"}')
+    head, payments = text.split("    payments:\n", 1)
+    path.write_text(f"{head}    payments:\n{payments.replace('16.9', '16.10', 1)}", encoding="utf-8")
     refused = clone.infra("promote", "members", "--from", "alpha", "--to", "beta")
     assert refused.returncode == 1
     assert "bring alpha up" in refused.stdout
-    assert clone.infra("up", "alpha").returncode == 0
+    up = clone.infra("up", "alpha")
+    assert up.returncode == 0, up.stdout[-3000:]
     refused = clone.infra("promote", "members", "--from", "alpha", "--to", "beta")
     assert "must for 1 h" in refused.stdout
-    services = ("core", "members", "payments", "email", "socket")
-    # A service goes on to prod while the next one goes to beta: two stacks at once, as two teams would.
+    # Two of them by two people at once: both files merged, both arrive with one `up`.
+    for service in SERVICES[:2]:
+        moved(clone, service, "alpha", "beta")
+    assert brought_up(clone, "beta", SERVICES[:2]) == expected(*SERVICES[:2])
+    # Then a service goes on to prod while the next goes to beta: two stacks at once, as two teams would.
+    to_beta, to_prod = {}, {}
     with ThreadPoolExecutor(max_workers=2) as pool:
-        to_beta = {services[0]: promoted(clone, services[0], "alpha", "beta")}
-        to_prod: dict[str, dict[str, Any]] = {}
-        for index, service in enumerate(services):
-            prod = pool.submit(promoted, clone, service, "beta", "prod")
-            if index + 1 < len(services):
-                to_beta[services[index + 1]] = promoted(clone, services[index + 1], "alpha", "beta")
+        for index, service in enumerate(SERVICES):
+            moved(clone, service, "beta", "prod")
+            prod = pool.submit(brought_up, clone, "prod", (service,))
+            if index + 2 < len(SERVICES):
+                following = SERVICES[index + 2]
+                moved(clone, following, "alpha", "beta")
+                to_beta[following] = brought_up(clone, "beta", (following,))
             to_prod[service] = prod.result()
-    for target in (to_beta, to_prod):
-        for service, steps in target.items():
-            changed = {urn.rsplit("::", 1)[-1]: step["op"] for urn, step in steps.items() if not urn.endswith(("100xglobal-beta", "100xglobal-prod"))}
-            assert changed == {f"{service}-servers-template": "update", f"{service}-servers-group": "update"}
-    assert "->" in clone.infra("history", "members").stdout
-    status = clone.infra("status")
-    assert status.returncode == 0, status.stdout
-    assert "1.4.99" in status.stdout
+    assert to_beta == {service: expected(service) for service in SERVICES[2:]}
+    assert to_prod == {service: expected(service) for service in SERVICES}
+    history = clone.infra("history", "members").stdout
+    assert [line.split()[2] for line in history.splitlines()] == ["hotfix", "arrive", "hotfix", "arrive"]
+
+
+@pytest.mark.usefixtures("environments")
+def test_the_table_tells_versions_and_drift(clone: Clone) -> None:
+    """What somebody changed by hand at AWS is told, of the service that it belongs to."""
+    quiet = clone.infra("status")
+    assert quiet.returncode == 0, quiet.stdout
+    assert quiet.stdout.count("1.4.99") == 3
+    assert "drifted" not in quiet.stdout, quiet.stdout
+    place = clone.aws("beta")
+    group = next(resource for resource in clone.state("beta") if resource["urn"].endswith("::socket-servers-group"))
+    place.update_auto_scaling_group(AutoScalingGroupName=group["id"], MaxSize=9)
+    assert "drifted:" in clone.infra("status").stdout
+    place.update_auto_scaling_group(AutoScalingGroupName=group["id"], MaxSize=group["outputs"]["maxSize"])
+    same = clone.infra("status", "members")
+    assert "alpha and beta: the same release" in same.stdout, same.stdout
 
 
 @pytest.mark.usefixtures("environments")
 def test_the_gate_refuses_a_change_that_nobody_meant(clone: Clone) -> None:
-    """A change of code, in every service at once, while one block changed."""
+    """A change of code, in every service at once, while no block changed; `up` refuses it too, and changes nothing."""
     clone.edit("components/names.py", '"ManagedBy": "pulumi"', '"ManagedBy": "infra"')
-    done = clone.infra("gate", "beta")
+    gate, up, meant = clone.infra("gate", "beta"), clone.infra("up", "beta"), clone.infra("gate", "beta", "--meant", "everything")
     clone.edit("components/names.py", '"ManagedBy": "infra"', '"ManagedBy": "pulumi"')
-    assert done.returncode == 3
-    assert "whose block did not change" in done.stdout
+    assert gate.returncode == up.returncode == 3
+    assert "whose block did not change" in gate.stdout
+    assert "--meant core --meant email --meant foundation --meant members" in up.stdout
+    assert meant.returncode == 0, meant.stdout
+    assert clone.infra("preview", "beta", "--expect-no-changes").returncode == 0
+
+
+@pytest.mark.usefixtures("environments")
+def test_the_gate_sees_a_changed_provider_a_lost_protection_and_a_release_written_by_hand(clone: Clone) -> None:
+    """None of them is a step that changes something; the environment's file is what somebody edited."""
+    path = clone.root / "Pulumi.beta.yaml"
+    kept = path.read_text(encoding="utf-8")
+    text = kept.replace("  aws:region: us-east-1\n", "  aws:region: us-east-1\n  aws:maxRetries: 7\n").replace("1.4.99", "1.5.0")
+    path.write_text(text.replace("durability: {", "durability: {protect_data: false, "), encoding="utf-8")
+    done = clone.infra("gate", "beta", "--format", "json")
+    path.write_text(kept, encoding="utf-8")
+    assert done.returncode == 3, done.stdout
+    report = json.loads(done.stdout[done.stdout.index("{") :])
+    rules = {finding["rule"] for finding in report["findings"]}
+    # The environment's own block changed, and with it what the services have of it: that is not theirs, and so outside.
+    assert rules == {"provider", "protect", "record", "outside"}, report
+    assert any("loses its protection" in finding["message"] for finding in report["findings"])
+    assert any("deletionProtection goes to false" in finding["message"] for finding in report["findings"])
+
+
+@pytest.mark.usefixtures("environments")
+def test_adding_a_service_changes_no_existing_resource(clone: Clone) -> None:
+    """Events, switched on: everything is new, and below it."""
+    clone.edit("Pulumi.beta.yaml", "enabled: false # true switches it on", "enabled: true")
+    steps = [step for step in clone.steps("beta") if "pulumi:pulumi:Stack" not in step["urn"]]
+    gate = clone.infra("gate", "beta")
+    clone.edit("Pulumi.beta.yaml", "enabled: true", "enabled: false # true switches it on")
+    assert len(steps) > 30
+    assert {step["op"] for step in steps} == {"create"}
+    assert all("ServiceEnvironment$" in step["urn"] or step["urn"].endswith("ServiceEnvironment::events") for step in steps)
+    assert gate.returncode == 0, gate.stdout
 
 
 # --- bad days

@@ -151,3 +151,27 @@ def test_the_first_of_many_failing_values_ends_the_run(lab: Lab) -> None:
     done = lab.pulumi("preview")
     assert done.returncode != 0
     assert "the fourth of fifty" in done.stdout
+
+
+def test_a_policy_pack_refuses_and_lets_pass(lab: Lab) -> None:
+    """One of pulumi_policy, by the language host's RunPlugin."""
+    pack = lab.folder / "pack"
+    pack.mkdir()
+    (pack / "PulumiPolicy.yaml").write_text("runtime: python\nversion: 0.0.1\n", encoding="utf-8")
+    (pack / "__main__.py").write_text(
+        "from pulumi_policy import EnforcementLevel, PolicyPack, ResourceValidationPolicy\n"
+        "def tagged(args, report):\n"
+        "    if args.resource_type == 'aws:sns/topic:Topic' and not args.props.get('tags'):\n"
+        "        report('a topic has no tags')\n"
+        "PolicyPack('lab', policies=[ResourceValidationPolicy(name='tagged', description='Topics have tags.', enforcement_level=EnforcementLevel.MANDATORY, validate=tagged)])\n",
+        encoding="utf-8",
+    )
+    program = "from pulumi_aws.sns.topic import Topic; Topic('a', tags={tags})"
+    lab.write(program.replace("{tags}", "{}"))
+    refused = lab.pulumi("preview", "--policy-pack", str(pack))
+    assert refused.returncode != 0
+    assert "a topic has no tags" in refused.stdout, refused.stdout
+    lab.write(program.replace("{tags}", "{'A': 'b'}"))
+    passed = lab.pulumi("preview", "--policy-pack", str(pack))
+    assert passed.returncode == 0, passed.stdout
+    assert "a topic has no tags" not in passed.stdout

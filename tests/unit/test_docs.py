@@ -1,6 +1,5 @@
 """Files stay true: what the documents say is what is there."""
 
-import ast
 import re
 from pathlib import Path
 
@@ -10,11 +9,11 @@ from tests.unit.conftest import ROOT
 def test_every_patch_of_the_emulator_is_listed() -> None:
     """With what it closes."""
     text = (ROOT / "docs" / "emulator.md").read_text(encoding="utf-8")
-    tree = ast.parse((ROOT / "sandbox" / "emulator" / "patches.py").read_text(encoding="utf-8"))
-    gaps = [node for node in tree.body if isinstance(node, ast.FunctionDef) and any(isinstance(d, ast.Name) and d.id == "gap" for d in node.decorator_list)]
-    assert len(gaps) > 15
-    for node in gaps:
-        assert f"| `{node.name}` | {' '.join((ast.get_docstring(node) or '').split())} |" in text, node.name
+    source = (ROOT / "sandbox" / "emulator" / "patches.py").read_text(encoding="utf-8")
+    gaps = re.findall(r'^@gap\ndef (\w+)\(\) -> None:\n    """(.*?)"""', source, re.MULTILINE | re.DOTALL)
+    assert len(gaps) == source.count("\n@gap\n") > 15
+    for name, closes in gaps:
+        assert f"| `{name}` | {' '.join(closes.split())} |" in text, name
 
 
 def test_links_lead_somewhere() -> None:
@@ -31,7 +30,7 @@ def test_every_verb_that_a_document_names_is_one() -> None:
 
     verbs = {command.name or (command.callback.__name__ if command.callback else "") for command in app.registered_commands} | {group.name for group in app.registered_groups}
     for document in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
-        for verb in re.findall(r"\./infra ([a-z]+)", document.read_text(encoding="utf-8")):
+        for verb in re.findall(r"\./infra ([a-z][a-z-]*)", document.read_text(encoding="utf-8")):
             assert verb in verbs, f"{document.name}: ./infra {verb}"
 
 

@@ -1,9 +1,9 @@
 """Promotion's decisions: pure functions on files, states and previews."""
 
-import json
 import shutil
+import subprocess
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from release import blocks, gate, record
-from release.deployed import Deployed, Update, owner, parents
-from release.promote import RefusedError, Request, promote, roll_back, services_in, set_hold
-from tests.unit.conftest import ROOT, STACKS, program_run
+from cli.promotion import new_problems
+from release import blocks, record, status
+from release.deployed import Deployed, Update, fingerprint
+from release.promote import AlreadyBackError, Moved, RefusedError, Request, Servers, Validate, arrivals, promote, roll_back, services_in, set_hold
+from release.together import not_seen_together
+from tests.unit.conftest import ROOT, STACKS
 
 NOW = datetime(2026, 11, 23, 18, 0, tzinfo=UTC)
 LONG_AGO = NOW - timedelta(days=3)
@@ -49,10 +51,16 @@ def wanted(folder: Path, stack: str, service: str) -> Mapping[str, Any]:
     return release
 
 
+def moved(folder: Path, request: Request, source: Deployed, at: datetime, servers: Servers | None = None, validate: Validate = lambda _file, _text: ()) -> Moved:
+    """Promote."""
+    return promote(folder, request, source, servers=servers or Servers(), at=at, validate=validate)
+
+
 @pytest.mark.parametrize("service", SERVICES[:-1])  # events is switched off
 def test_a_promotion_rewrites_one_block_and_keeps_every_other_byte(folder: Path, service: str) -> None:
     """The block arrives as it was written, comments and quoting included."""
-    before, after, event = promote(folder, Request(service, "alpha", "beta"), running(folder, "alpha"), NOW)
+    done = moved(folder, Request(service, "alpha", "beta"), running(folder, "alpha"), NOW)
+    before, after, event = done.before, done.after, done.event
     assert (folder / "Pulumi.beta.yaml").read_text(encoding="utf-8") == after
     assert wanted(folder, "beta", service) == wanted(folder, "alpha", service)
     lines_before, place = blocks.find(before, service, "x")
@@ -80,7 +88,7 @@ def test_a_promotion_is_refused_with_reason_and_way_out(folder: Path, request_ch
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     request = Request(**{"service": "members", "source": "alpha", "target": "beta", **request_changes})
     with pytest.raises(RefusedError, match=told):
-        promote(folder, request, running(folder, request.source, **state_changes), NOW)
+        moved(folder, request, running(folder, request.source, **state_changes), NOW)
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
@@ -90,7 +98,7 @@ def test_what_the_file_says_and_nobody_runs_is_refused(folder: Path) -> None:
     path = folder / "Pulumi.alpha.yaml"
     path.write_text(path.read_text(encoding="utf-8").replace("version: 91.4.2", "version: 92.0.0"), encoding="utf-8")
     with pytest.raises(RefusedError, match=r"alpha runs members 91\.4\.2, and Pulumi\.alpha\.yaml says 92\.0\.0"):
-        promote(folder, Request("members", "alpha", "beta"), state, NOW)
+        moved(folder, Request("members", "alpha", "beta"), state, NOW)
 
 
 def test_a_failed_update_and_a_half_made_resource_are_not_healthy(folder: Path) -> None:
@@ -98,17 +106,17 @@ def test_a_failed_update_and_a_half_made_resource_are_not_healthy(folder: Path) 
     state = running(folder, "alpha")
     failed = (Update("update", "failed", NOW, state.updates[0].config), *state.updates)
     with pytest.raises(RefusedError, match="the last update of alpha failed"):
-        promote(folder, Request("members", "alpha", "beta"), running(folder, "alpha", updates=failed), NOW)
+        moved(folder, Request("members", "alpha", "beta"), running(folder, "alpha", updates=failed), NOW)
     service = "urn:pulumi:alpha::100xglobal::hundredx:components:ServiceEnvironment::members"
     half = {"urn": "urn:pulumi:alpha::100xglobal::hundredx:components:ServiceEnvironment$aws:rds/instance:Instance::members-db", "parent": service, "initErrors": ["timeout"]}
     with pytest.raises(RefusedError, match="was made only half"):
-        promote(folder, Request("members", "alpha", "beta"), running(folder, "alpha", resources=(*state.resources, half)), NOW)
-    promote(folder, Request("core", "alpha", "beta"), running(folder, "alpha", resources=(*state.resources, half)), NOW)
+        moved(folder, Request("members", "alpha", "beta"), running(folder, "alpha", resources=(*state.resources, half)), NOW)
+    moved(folder, Request("core", "alpha", "beta"), running(folder, "alpha", resources=(*state.resources, half)), NOW)
 
 
 def test_a_hotfix_skips_the_soak_and_an_environment_and_stands_in_the_record(folder: Path) -> None:
     """With its reason."""
-    _, _, event = promote(folder, Request("members", "alpha", "prod", hotfix=True, reason="sign-in is down"), running(folder, "alpha", since=NOW), NOW)
+    event = moved(folder, Request("members", "alpha", "prod", hotfix=True, reason="sign-in is down"), running(folder, "alpha", since=NOW), NOW).event
     assert (event.kind, event.reason) == ("hotfix", "sign-in is down")
     assert wanted(folder, "prod", "members") == wanted(folder, "alpha", "members")
 
@@ -120,32 +128,37 @@ def test_a_held_release_moves_nowhere_until_its_hold_is_lifted(folder: Path) -> 
     set_hold(folder, "members", "91.4.2", "loses sessions", NOW, lift=False)
     for hotfix in (False, True):
         with pytest.raises(RefusedError, match="loses sessions"):
-            promote(folder, Request("members", "alpha", "beta", hotfix=hotfix, reason="x"), running(folder, "alpha"), NOW)
+            moved(folder, Request("members", "alpha", "beta", hotfix=hotfix, reason="x"), running(folder, "alpha"), NOW)
     set_hold(folder, "members", "91.4.2", "was the cache", NOW + timedelta(minutes=1), lift=True)
-    promote(folder, Request("members", "alpha", "beta"), running(folder, "alpha"), NOW + timedelta(minutes=2))
+    moved(folder, Request("members", "alpha", "beta"), running(folder, "alpha"), NOW + timedelta(minutes=2))
     with pytest.raises(RefusedError, match="no hold stands"):
         set_hold(folder, "members", "91.4.2", "again", NOW, lift=True)
 
 
 def test_a_rollback_restores_the_file_to_the_byte_and_holds_the_bad_release(folder: Path) -> None:
     """Everywhere."""
+    path = folder / "Pulumi.alpha.yaml"
+    path.write_text(path.read_text(encoding="utf-8").replace("'16.10'", '"16.9"'), encoding="utf-8")
     original = (folder / "Pulumi.beta.yaml").read_bytes()
-    promote(folder, Request("members", "alpha", "beta"), running(folder, "alpha"), NOW)
+    moved(folder, Request("members", "alpha", "beta"), running(folder, "alpha"), NOW)
     assert (folder / "Pulumi.beta.yaml").read_bytes() != original
     with pytest.raises(RefusedError, match="needs a --reason"):
         roll_back(folder, "members", "beta", "", NOW)
     roll_back(folder, "members", "beta", "slow", NOW + timedelta(minutes=1))
     assert (folder / "Pulumi.beta.yaml").read_bytes() == original
     with pytest.raises(RefusedError, match="held"):
-        promote(folder, Request("members", "alpha", "beta"), running(folder, "alpha"), NOW + timedelta(minutes=2))
-    with pytest.raises(RefusedError, match="no promotion of members"):
+        moved(folder, Request("members", "alpha", "beta"), running(folder, "alpha"), NOW + timedelta(minutes=2))
+    with pytest.raises(AlreadyBackError, match=r"has members 1\.4\.2 again in its file since"):
         roll_back(folder, "members", "beta", "again", NOW + timedelta(minutes=3))
+    assert (folder / "Pulumi.beta.yaml").read_bytes() == original
+    with pytest.raises(RefusedError, match="no promotion of core"):
+        roll_back(folder, "core", "beta", "slow", NOW + timedelta(minutes=3))
 
 
 def test_two_promotions_write_different_files(folder: Path) -> None:
     """Their branches merge without a conflict."""
-    promote(folder, Request("members", "alpha", "beta"), running(folder, "alpha"), NOW)
-    promote(folder, Request("payments", "alpha", "beta"), running(folder, "alpha"), NOW)
+    moved(folder, Request("members", "alpha", "beta"), running(folder, "alpha"), NOW)
+    moved(folder, Request("payments", "alpha", "beta"), running(folder, "alpha"), NOW)
     files = sorted(path.relative_to(folder).as_posix() for path in (folder / "releases").rglob("*.yaml"))
     assert [file.split("/")[1] for file in files] == ["members", "payments"]
 
@@ -165,162 +178,252 @@ def test_a_block_is_replaced_whatever_the_order(order: list[str], service: str, 
     assert ("\r\n" in out) == (ending == "\r\n")
 
 
-# --- the gate
-
-
-def step(operation: str, urn: str, old: dict[str, Any] | None = None, new: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
-    """Return one step of a preview."""
-    return {"op": operation, "urn": urn, "oldState": {"urn": urn, **(old or {})}, "newState": {"urn": urn, **(new or {})} if operation != "delete" else None, **more}
-
-
-MEMBERS = "urn:pulumi:beta::100xglobal::hundredx:components:ServiceEnvironment::members"
-PAYMENTS = MEMBERS.replace("members", "payments")
-
-
-def child(of: str, kind: str, name: str) -> str:
-    """Return the URN of a resource right below another."""
-    head, types, _ = of.rsplit("::", 2)
-    return f"{head}::{types}${kind}::{name}"
-
-
-def found(*steps: dict[str, Any], meant: set[str] | None = None, **state: Any) -> list[tuple[str, str]]:
-    """Return the rules and messages of what the gate finds."""
-    deployed = Deployed("beta", (), ({"urn": MEMBERS}, {"urn": PAYMENTS}, *state.get("resources", ())), tuple(state.get("pending", ())))
-    return [(finding.rule, finding.message) for finding in gate.findings({"steps": list(steps)}, deployed, {"members"} if meant is None else meant)]
-
-
-def test_a_change_of_the_promoted_service_passes() -> None:
-    """Its template and group."""
-    template = child(MEMBERS, "aws:ec2/launchTemplate:LaunchTemplate", "members-template")
-    assert found(step("update", template, {"parent": MEMBERS}, {"parent": MEMBERS})) == []
-
-
-def test_a_change_outside_is_refused_by_ancestors_not_by_names() -> None:
-    """A resource that is named members and belongs to payments."""
-    stranger = child(PAYMENTS, "aws:ec2/launchTemplate:LaunchTemplate", "members-template")
-    (rule, message), *_ = found(step("update", stranger, {"parent": PAYMENTS}, {"parent": PAYMENTS}))
-    assert rule == "outside"
-    assert "update in payments" in message
-    shared = "urn:pulumi:beta::100xglobal::hundredx:foundation:Foundation$aws:ec2/vpc:Vpc::network-vpc"
-    assert found(step("update", shared))[0] == ("outside", "update in foundation, whose block did not change")
-    assert found(step("update", shared), meant={"foundation"}) == []
-
-
-@pytest.mark.parametrize("kind", sorted(gate.HOLDS_DATA))
-@pytest.mark.parametrize("operation", ["delete", "replace", "create-replacement", "delete-replaced"])
-def test_losing_data_is_refused(kind: str, operation: str) -> None:
-    """Of every type that holds any; also in the service that is meant."""
-    urn = child(MEMBERS, kind, "x")
-    assert "data" in [rule for rule, _ in found(step(operation, urn, {"parent": MEMBERS}, {"parent": MEMBERS}, replaceReasons=["name"]))]
-
-
-def test_losing_protection_is_refused_though_it_is_no_change() -> None:
-    """`same` in the preview; the next change could delete it."""
-    urn = child(MEMBERS, "aws:rds/instance:Instance", "x")
-    assert found(step("same", urn, {"parent": MEMBERS, "protect": True}, {"parent": MEMBERS}))[0][0] == "protect"
-
-
-def policy(*statements: dict[str, Any]) -> str:
-    """Return a policy's text."""
-    return json.dumps({"Statement": list(statements)})
-
-
-ALLOW = {"Effect": "Allow", "Action": ["s3:GetObject"], "Resource": "arn:aws:s3:::own/*"}
-WIDENINGS = [
-    ("aws:iam/rolePolicy:RolePolicy", {"policy": policy(ALLOW)}, {"policy": policy({**ALLOW, "Action": ["s3:GetObject", "s3:PutObject"]})}, "newly allows s3:PutObject"),
-    ("aws:iam/rolePolicy:RolePolicy", {"policy": policy(ALLOW)}, {"policy": policy({**ALLOW, "Resource": "*"})}, "newly allows s3:GetObject on *"),
-    ("aws:iam/role:Role", {"assumeRolePolicy": policy({**ALLOW, "Principal": {"Service": "ec2"}})}, {"assumeRolePolicy": policy({**ALLOW, "Principal": "*"})}, "to *"),
-    ("aws:s3/bucketPolicy:BucketPolicy", {"policy": policy(ALLOW, {**ALLOW, "Effect": "Deny"})}, {"policy": policy(ALLOW)}, "no longer refuses"),
-    ("aws:iam/rolePolicy:RolePolicy", {"policy": policy({**ALLOW, "Condition": {"StringEquals": {"a": "b"}}})}, {"policy": policy(ALLOW)}, "newly allows s3:GetObject"),
-    ("aws:iam/rolePolicy:RolePolicy", {"policy": policy(ALLOW)}, {"policy": gate.UNKNOWN}, "only known afterwards"),
-    ("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule", {"cidrIpv4": "10.0.0.0/8"}, {"cidrIpv4": "0.0.0.0/0"}, "who may connect changes"),
-    ("aws:rds/instance:Instance", {"publiclyAccessible": False}, {"publiclyAccessible": True}, "becomes public"),
-    ("aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock", {"blockPublicAcls": True}, {"blockPublicAcls": False}, "no longer closed"),
-]
-
-
-@pytest.mark.parametrize(("kind", "old", "new", "told"), WIDENINGS)
-def test_widening_is_refused_and_narrowing_is_not(kind: str, old: dict[str, Any], new: dict[str, Any], told: str) -> None:
-    """Actions, resources, principals, conditions, addresses, public access."""
-    urn = child(MEMBERS, kind, "x")
-    change = found(step("update", urn, {"parent": MEMBERS, "inputs": old}, {"parent": MEMBERS, "inputs": new}))
-    assert [rule for rule, message in change if told in message] == ["widening"]
-    if "policy" in old and new["policy"] != gate.UNKNOWN and "Deny" not in old["policy"]:
-        narrowed = found(step("update", urn, {"parent": MEMBERS, "inputs": new}, {"parent": MEMBERS, "inputs": old}))
-        assert narrowed == []
-
-
-def test_a_pending_operation_stops_the_gate_and_cannot_be_signed_off() -> None:
-    """Nobody knows what is there."""
-    finding = gate.Finding("pending", "urn:x", "never ended")
-    verdict = gate.judge([finding], [gate.SignOff("urn:x", "r", "b", date(2030, 1, 1))], date(2026, 1, 1), set())
-    assert verdict.refused == (finding,)
-
-
-def test_a_sign_off_holds_for_its_urn_until_its_day() -> None:
-    """Expired and unused ones are told."""
-    finding = gate.Finding("data", "urn:a", "replace of what holds data")
-    signs = [
-        gate.SignOff("urn:a", "restored from staging", "kim", date(2026, 12, 1)),
-        gate.SignOff("urn:b", "old", "kim", date(2026, 1, 1)),
-        gate.SignOff("urn:c", "idle", "kim", date(2026, 12, 1)),
-    ]
-    verdict = gate.judge([finding], signs, date(2026, 11, 23), {"members"})
-    assert verdict.refused == ()
-    assert verdict.accepted[0][1].reason == "restored from staging"
-    assert any("urn:b expired" in note for note in verdict.notes)
-    assert any("urn:c by kim was not needed" in note for note in verdict.notes)
-    late = gate.judge([finding], signs, date(2026, 12, 2), {"members"})
-    assert late.refused == (finding,)
-
-
-@pytest.mark.parametrize("layout", ["text", "markdown", "json"])
-def test_the_verdict_names_object_consequence_and_way_out(layout: str) -> None:
-    """In every layout."""
-    verdict = gate.judge([gate.Finding("data", "urn:pulumi:b::p::t::members-db", "replace of what holds data")], [], date(2026, 1, 1), {"members"})
-    text = gate.show(verdict, layout)
-    assert "members-db" in text
-    assert "replace of what holds data" in text
-    assert json.loads(text)["passed"] is False if layout == "json" else "releases/sign-offs.yaml" in text
-
-
-def test_a_sign_off_without_a_reason_is_refused(tmp_path: Path) -> None:
-    """It says what is missing."""
-    (tmp_path / "releases").mkdir()
-    (tmp_path / gate.SIGN_OFFS).write_text("- {urn: 'urn:a', by: kim, expires: 2026-12-01}\n", encoding="utf-8")
-    with pytest.raises(ValueError, match="reason is missing"):
-        gate.read_sign_offs(tmp_path)
-
-
-@pytest.mark.parametrize("stack", STACKS)
-def test_every_type_is_known_to_hold_data_or_not(stack: str) -> None:
-    """A new type must be thought about."""
-    types = {resource.type for resource in program_run(stack).resources.values() if resource.type.startswith("aws:")}
-    assert types <= gate.HOLDS_DATA | gate.HOLDS_NONE
-    assert not gate.HOLDS_DATA & gate.HOLDS_NONE
-
-
-def test_the_owner_of_every_resource_is_found() -> None:
-    """In the whole program."""
-    run = program_run("prod")
-    states = [{"urn": resource.urn, "parent": resource.parent} for resource in run.resources.values()]
-    parent_of = parents(states)
-    for service in run.outputs["services"]:
-        assert {urn for urn in run.resources if owner(urn, parent_of) == service} == run.below(service)
-
-
-def test_a_changed_provider_is_found_in_the_plan() -> None:
-    """No step shows it."""
-    urn = "urn:pulumi:beta::100xglobal::pulumi:providers:aws::default_7_51_1"
-    plan = {"resourcePlans": {urn: {"goal": {"inputDiff": {"updates": {"defaultTags": "x"}}}}}}
-    deployed = Deployed("beta", (), ({"urn": urn, "inputs": {"region": "us-east-1"}},), ())
-    assert [finding.rule for finding in gate.provider_findings(plan, deployed)] == ["provider"]
-    assert gate.provider_findings({"resourcePlans": {urn: {"goal": {"inputDiff": {}}}}}, deployed) == []
-
-
 def test_the_files_of_this_repository_can_be_promoted(tmp_path: Path) -> None:
     """Every service of every environment's file has its release in a block that can be moved."""
     for stack in STACKS:
         shutil.copy(ROOT / f"Pulumi.{stack}.yaml", tmp_path)
         for service in SERVICES:
             assert blocks.release_text((tmp_path / f"Pulumi.{stack}.yaml").read_text(encoding="utf-8"), service, "f").startswith("      release:")
+
+
+def test_what_aws_says_against_the_servers_refuses_too(folder: Path) -> None:
+    """Pulumi's update ends well when servers have only begun to be replaced."""
+    with pytest.raises(RefusedError, match="AWS took the last deployment back: members cannot be called healthy there"):
+        moved(folder, Request("members", "alpha", "beta"), running(folder, "alpha"), NOW, servers=Servers(["AWS took the last deployment back"]))
+
+
+def test_outputs_that_say_another_release_than_the_history_refuse(folder: Path) -> None:
+    """Somebody exported and imported a state, or ran another program."""
+    state = running(folder, "alpha")
+    root = {"urn": "urn:pulumi:alpha::100xglobal::pulumi:pulumi:Stack::100xglobal-alpha", "outputs": {"services": {"members": {"release": "1.0.0", "image": "x"}}}}
+    with pytest.raises(RefusedError, match=r"the outputs of alpha say 1\.0\.0"):
+        moved(folder, Request("members", "alpha", "beta"), running(folder, "alpha", resources=(root, *state.resources)), NOW)
+
+
+def test_a_database_never_goes_back_and_a_major_version_needs_a_word(folder: Path) -> None:
+    """Both would fail at AWS, in the middle of an update."""
+    for stack, old, new in (("beta", '"16.9"', '"16.11"'), ("alpha", "'16.10'", "'16.10'")):
+        path = folder / f"Pulumi.{stack}.yaml"
+        path.write_text(path.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
+    with pytest.raises(RefusedError, match=r"has PostgreSQL 16\.11, and RDS never goes back"):
+        moved(folder, Request("members", "alpha", "beta"), running(folder, "alpha"), NOW)
+    path = folder / "Pulumi.alpha.yaml"
+    path.write_text(path.read_text(encoding="utf-8").replace("'16.10'", "'17.2'"), encoding="utf-8")
+    with pytest.raises(RefusedError, match=r"from PostgreSQL 16\.11 to 17\.2, with downtime .*allow_major_upgrade: true in Pulumi\.beta\.yaml"):
+        moved(folder, Request("members", "alpha", "beta"), running(folder, "alpha"), NOW)
+    path = folder / "Pulumi.beta.yaml"
+    path.write_text(path.read_text(encoding="utf-8").replace("class: db.", "allow_major_upgrade: true, class: db."), encoding="utf-8")
+    moved(folder, Request("members", "alpha", "beta"), running(folder, "alpha"), NOW)
+
+
+def test_a_release_that_does_not_fit_the_targets_sizes_is_refused_with_the_checks_own_words(folder: Path) -> None:
+    """A release for Intel's processors, and beta has ARM's."""
+    path = folder / "Pulumi.alpha.yaml"
+    head, members = path.read_text(encoding="utf-8").split("    members:\n", 1)
+    members = members.replace("        # built by CI\n", "        architecture: x86_64\n", 1).replace("t4g.small", "t3.small", 1)
+    path.write_text(f"{head}    members:\n{members}", encoding="utf-8")
+    before = (folder / "Pulumi.beta.yaml").read_bytes()
+    with pytest.raises(RefusedError, match=r"Pulumi\.beta\.yaml would be wrong: .*t4g"):
+        moved(folder, Request("members", "alpha", "beta"), running(folder, "alpha"), NOW, validate=new_problems(folder))
+    assert (folder / "Pulumi.beta.yaml").read_bytes() == before
+    moved(folder, Request("core", "alpha", "beta"), running(folder, "alpha"), NOW, validate=new_problems(folder))
+
+
+def test_a_rollback_keeps_a_newer_database(folder: Path) -> None:
+    """RDS never goes back; everything else does."""
+    moved(folder, Request("members", "alpha", "beta"), running(folder, "alpha"), NOW)
+    back, hold = roll_back(folder, "members", "beta", "slow", NOW + timedelta(minutes=1))
+    assert wanted(folder, "beta", "members")["version"] == "1.4.2"
+    assert wanted(folder, "beta", "members")["database_engine"] == "16.10"
+    assert any("stays 16.10" in note for note in back.notes)
+    assert hold.version == "91.4.2"
+
+
+def test_versions_not_seen_together_are_said_before_prod(folder: Path) -> None:
+    """What prod will run beside each other is what beta ran so; else the closest that beta ran is told."""
+    beta = running(folder, "beta")
+    newer = YAML(typ="safe").load(folder / "Pulumi.beta.yaml")["config"]
+    newer["100xglobal:services"]["payments"]["release"]["version"] = "2.1.0"
+    text = (folder / "Pulumi.beta.yaml").read_text(encoding="utf-8").replace("version: 1.4.2", "version: 1.5.0")
+    (folder / "Pulumi.beta.yaml").write_text(text, encoding="utf-8")
+    newer["100xglobal:services"]["members"]["release"]["version"] = "1.5.0"
+    state = running(folder, "beta", updates=(Update("update", "succeeded", LONG_AGO, newer), *beta.updates))
+    event = moved(folder, Request("members", "beta", "prod"), state, NOW)
+    assert event.notes == ("not seen together in beta: payments 2.0.1 (beta had 2.1.0)",)
+    assert event.notes[0] in event.event.checks
+    releases = {"a": {"version": "1"}, "b": {"version": "2", "x": "y"}}
+    ran = {"100xglobal:services": {"a": {"release": {"version": "1"}}, "b": {"release": {"version": "2", "x": "z"}}}}
+    assert not_seen_together(releases, "beta", [Update("update", "succeeded", NOW, ran)]) == ["b 2 (beta had 2, of other settings)"]
+    assert not_seen_together(releases, "beta", [Update("update", "failed", NOW, {})]) == ["nothing has run in beta yet"]
+    assert not_seen_together({"a": {"version": "1"}}, "beta", [Update("update", "succeeded", NOW, ran)]) == []
+
+
+def test_the_record_tells_what_arrived_and_what_did_not(folder: Path) -> None:
+    """A move is on its way until the stack runs it and its servers came up."""
+    move = moved(folder, Request("members", "alpha", "beta"), running(folder, "alpha"), NOW).event
+    moved(folder, Request("core", "alpha", "beta"), running(folder, "alpha"), NOW)
+    later = NOW + timedelta(minutes=5)
+    before = running(folder, "beta", updates=(Update("update", "failed", NOW, {}),))
+    assert "has not arrived in beta (the last update of beta failed)" in status.truth(move, before, wanted(folder, "beta", "members"))
+    assert "is not what the file of beta says" in status.truth(move, before, {"version": "1.4.2"})
+    there = running(folder, "beta")
+    (failed,) = arrivals(folder, "beta", there, troubles={"members": ["0 of at least 1 servers"]}, gates=["open"], at=later)
+    assert (failed.kind, failed.reason) == ("fail", "0 of at least 1 servers")
+    assert record.on_its_way(record.read(folder), "members", "beta", "sandbox") == move
+    assert "by the word of the stack" in status.truth(move, there, wanted(folder, "beta", "members"))
+    (arrived,) = arrivals(folder, "beta", there, troubles={"members": []}, gates=["open, 2 changes in members"], at=later + timedelta(minutes=1))
+    assert (arrived.kind, arrived.gates) == ("arrive", ["open, 2 changes in members"])
+    assert record.on_its_way(record.read(folder), "members", "beta", "sandbox") is None
+    assert record.on_its_way(record.read(folder), "core", "beta", "sandbox") is not None
+    assert arrivals(folder, "beta", there, troubles={"members": []}, gates=[], at=later + timedelta(minutes=2)) == []
+    lines = [status.story(event) for event in record.read(folder, "members")]
+    assert [line.split()[2] for line in lines] == ["promote", "fail", "arrive"]
+    assert "0 of at least 1 servers" in lines[1]
+
+
+def test_a_file_that_cannot_be_written_leaves_no_event_behind(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk between the two."""
+    before = {path: path.read_bytes() for path in folder.glob("*.yaml")}
+    real = record.write_whole
+
+    def full(path: Path, content: bytes) -> None:
+        if path.name == "Pulumi.beta.yaml":
+            raise OSError(28, "No space left on device", str(path))
+        real(path, content)
+
+    monkeypatch.setattr(record, "write_whole", full)
+    with pytest.raises(OSError, match="No space left"):
+        moved(folder, Request("members", "alpha", "beta"), running(folder, "alpha"), NOW)
+    assert record.read(folder) == []
+    assert {path: path.read_bytes() for path in folder.glob("*.yaml")} == before
+
+
+def test_two_promotions_on_two_branches_merge(folder: Path) -> None:
+    """By git, without a conflict, whatever services they are; both are there afterwards."""
+
+    def git(*arguments: str) -> str:
+        identity = ["-c", "user.name=kim", "-c", "user.email=kim@example.com", "-c", "init.defaultBranch=main", "-c", "commit.gpgsign=false"]
+        return subprocess.run(["git", *identity, *arguments], cwd=folder, capture_output=True, text=True, check=True).stdout
+
+    git("init", "-q")
+    git("add", "-A")
+    git("commit", "-qm", "start")
+    services = SERVICES[:-1]
+    for service in services:
+        git("checkout", "-q", "-b", service, "main")
+        moved(folder, Request(service, "alpha", "beta"), running(folder, "alpha"), NOW)
+        git("add", "-A")
+        git("commit", "-qm", service)
+    git("checkout", "-q", "main")
+    for service in services:
+        git("merge", "-q", "--no-edit", service)
+    for service in services:
+        assert wanted(folder, "beta", service) == wanted(folder, "alpha", service)
+        (event,) = record.read(folder, service)
+        assert event.release == fingerprint(wanted(folder, "beta", service))
+
+
+def test_since_is_when_the_release_came_whatever_failed_after(folder: Path) -> None:
+    """An update that failed and wanted the same breaks nothing; one that wanted another does."""
+    config = running(folder, "alpha").config()
+    other = YAML(typ="safe").load(folder / "Pulumi.beta.yaml")["config"]
+    good, bad = Update("update", "succeeded", LONG_AGO, config), Update("update", "failed", NOW, config)
+    assert running(folder, "alpha", updates=(bad, good)).since("members") == LONG_AGO
+    newest = Update("update", "succeeded", NOW, config)
+    assert running(folder, "alpha", updates=(newest, Update("update", "failed", NOW, other), good)).since("members") == NOW
+
+
+def test_the_table_says_soaking_held_behind_and_drifted(folder: Path) -> None:
+    """And what is in a file and was not brought up."""
+    events = [set_hold(folder, "payments", "2.0.1", "double charge", NOW, lift=False)]
+    alpha = running(folder, "alpha", since=NOW - timedelta(minutes=20))
+    views = {
+        "alpha": status.View(alpha, {name: wanted(folder, "alpha", name) for name in SERVICES}, {"members": ["members-servers-group"]}),
+        "beta": status.View(
+            running(folder, "beta"), {**{name: wanted(folder, "beta", name) for name in SERVICES}, "email": {"version": "9.9.9"}}, {}, {"core": ["0 of 1 servers"]}
+        ),
+    }
+    members = status.cell("members", "alpha", views, events, NOW)
+    assert members[0] == "91.4.2"
+    assert "soaking, 40 min left" in members
+    assert "drifted: members-servers-group" in members
+    beta = status.cell("members", "beta", views, events, NOW)
+    assert beta[0] == "1.4.2"
+    assert "behind alpha: 91.4.2 there" in beta
+    assert "HELD: double charge" in status.cell("payments", "beta", views, events, NOW)
+    assert "9.9.9 in its file, not brought up" in status.cell("email", "beta", views, events, NOW)
+    assert "! 0 of 1 servers" in status.cell("core", "beta", views, events, NOW)
+    assert "may go to beta" in status.cell("members", "alpha", views, events, NOW + timedelta(hours=1))
+    assert ("version", "91.4.2", "1.4.2") in status.differences("members", "alpha", "beta", views)
+    assert status.differences("members", "alpha", "alpha", views) == []
+
+
+def version(folder: Path, stack: str, number: str) -> None:
+    """Give members another version in a file, as CI does in alpha's."""
+    path = folder / f"Pulumi.{stack}.yaml"
+    head, members = path.read_text(encoding="utf-8").split("    members:\n", 1)
+    old = str(wanted(folder, stack, "members")["version"])
+    path.write_text(f"{head}    members:\n{members.replace(f'version: {old}', f'version: {number}', 1)}", encoding="utf-8")
+
+
+def test_a_rollback_passes_over_what_is_held(folder: Path) -> None:
+    """To the newest release before that nobody called bad; each is said."""
+    for minute, number in enumerate(("2.0.0", "3.0.0")):
+        version(folder, "alpha", number)
+        moved(folder, Request("members", "alpha", "beta"), running(folder, "alpha"), NOW + timedelta(minutes=minute))
+    set_hold(folder, "members", "2.0.0", "loses sessions", NOW + timedelta(minutes=2), lift=False)
+    back, hold = roll_back(folder, "members", "beta", "slow", NOW + timedelta(minutes=3))
+    assert (back.event.version, hold.version) == ("1.4.2", "3.0.0")
+    assert any("2.0.0 is passed over, as it is held: loses sessions" in note for note in back.notes)
+
+
+def test_the_soak_begins_when_the_servers_came_up(folder: Path) -> None:
+    """Not when Pulumi's update ended, which was before."""
+    with pytest.raises(RefusedError, match="has run in alpha for 5 min, and must for 1 h"):
+        moved(folder, Request("members", "alpha", "beta"), running(folder, "alpha"), NOW, servers=Servers((), NOW - timedelta(minutes=5)))
+
+
+def test_a_hotfix_over_an_environment_says_what_soak_it_skipped(folder: Path) -> None:
+    """That of the whole way."""
+    event = moved(folder, Request("members", "alpha", "prod", hotfix=True, reason="down"), running(folder, "alpha", since=NOW - timedelta(minutes=3)), NOW).event
+    assert "soak skipped: has run for 3 min of 1 d 1 h" in event.checks
+
+
+def test_the_sandbox_says_nothing_of_real_aws(folder: Path) -> None:
+    """A move that was rehearsed has not been asked for there."""
+    event = moved(folder, Request("members", "alpha", "beta", place="aws"), running(folder, "alpha"), NOW).event
+    assert event.place == "aws"
+    events = record.read(folder)
+    assert record.on_its_way(events, "members", "beta", "aws") == event
+    assert record.on_its_way(events, "members", "beta", "sandbox") is None
+    assert arrivals(folder, "beta", running(folder, "beta"), troubles={"members": []}, gates=[], at=NOW + timedelta(minutes=1), place="sandbox") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [("config: [", "is not YAML"), ("<<<<<<< HEAD\nconfig: {}\n", "is not YAML|no map"), ("just words", "no map `config`"), ("config:\n  a: 1\n  a: 2\n", "is not YAML")],
+)
+def test_a_file_that_is_none_is_said_and_stops_no_hold(folder: Path, text: str, told: str) -> None:
+    """No traceback; somebody else's draft must not stop a hold."""
+    (folder / "Pulumi.draft.yaml").write_text(text, encoding="utf-8")
+    assert set_hold(folder, "members", "91.4.2", "loses sessions", NOW, lift=False).kind == "hold"
+    (folder / "Pulumi.alpha.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(RefusedError, match=told):
+        moved(folder, Request("members", "alpha", "beta"), running(folder, "beta"), NOW)
+
+
+def test_a_hold_of_a_version_that_was_built_twice_can_be_lifted(folder: Path) -> None:
+    """What stands is lifted."""
+    set_hold(folder, "members", "91.4.2", "loses sessions", NOW, lift=False)
+    path = folder / "Pulumi.alpha.yaml"
+    path.write_text(path.read_text(encoding="utf-8").replace("members@sha256:0", "members@sha256:1"), encoding="utf-8")
+    assert set_hold(folder, "members", "91.4.2", "was the cache", NOW + timedelta(minutes=1), lift=True).kind == "release-hold"
+
+
+def test_a_release_for_a_service_that_is_switched_off_is_said(folder: Path) -> None:
+    """It moves, and comes up when somebody switches it on."""
+    state = running(folder, "alpha")
+    config = YAML(typ="safe").load(folder / "Pulumi.alpha.yaml")["config"]
+    config["100xglobal:services"]["events"]["enabled"] = True
+    state = running(folder, "alpha", updates=(Update("update", "succeeded", LONG_AGO, config),))
+    assert "events is switched off in Pulumi.beta.yaml" in moved(folder, Request("events", "alpha", "beta"), state, NOW).notes[0]
