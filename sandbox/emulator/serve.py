@@ -3,10 +3,11 @@
     python -m sandbox.emulator.serve LISTENING_FILE_DESCRIPTOR IDLE_SECONDS
 
 The socket is bound by the parent, so that nobody can take the port in between. A write is on disk before it is answered:
-what Pulumi was told exists still exists after a crash.
+what Pulumi was told exists still exists after a crash. A call that an SDK sends again gets the answer that was lost.
 """
 
 import asyncio
+import collections
 import json
 import os
 import re
@@ -14,6 +15,7 @@ import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -71,12 +73,37 @@ class Ledger:
             self.saved[service] = text
 
 
+class Answers:
+    """What was answered to the last writes, by the SDK's number of the call, which a second attempt at it repeats.
+
+    An SDK sends a call again when it did not get the answer. AWS takes most such calls twice; the emulator would say that what
+    it has just made "already exists", and an `up` would fail of it now and then.
+    """
+
+    KEPT = 1000
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self.given: collections.OrderedDict[str, asyncio.Future[list[Message]]] = collections.OrderedDict()
+
+    def begin(self, call: str) -> "asyncio.Future[list[Message]]":
+        """Note that a call is being answered."""
+        self.given[call] = asyncio.get_running_loop().create_future()
+        while len(self.given) > self.KEPT:
+            self.given.popitem(last=False)
+        return self.given[call]
+
+    async def earlier(self, call: str) -> list[Message]:
+        """Return what an earlier attempt at a call was answered, waiting for it where it is under way; empty where it failed or there was none."""
+        return await asyncio.shield(self.given[call]) if call in self.given else []
+
+
 class Durable:
     """ASGI middleware: holds the answer to a write until the write is on disk, and notes when it was last asked anything."""
 
     def __init__(self, app: Callable[[Message, Receive, Send], Awaitable[None]]) -> None:
         """Wrap an application."""
-        self.app, self.ledger, self.last_request = app, Ledger(), time.monotonic()
+        self.app, self.ledger, self.answers, self.last_request = app, Ledger(), Answers(), time.monotonic()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -84,7 +111,16 @@ class Durable:
             await self.app(scope, receive, send)
             return
         self.last_request = time.monotonic()
-        action = header(scope, b"x-amz-target").rsplit(".", 1)[-1]
+        action, call = header(scope, b"x-amz-target").rsplit(".", 1)[-1], header(scope, b"amz-sdk-invocation-id")
+        again = await self.answers.earlier(call)
+        if again:
+            while (await receive()).get("more_body"):
+                pass
+            sys.stderr.write(f"answered again: {scope['method']} {scope['path']} {action} ({header(scope, b'amz-sdk-request')})\n")
+            for message in again:
+                await send(message)
+            return
+        answered, sent = self.answers.begin(call) if call else None, list[Message]()
 
         async def peeking_receive() -> Message:
             nonlocal action
@@ -94,11 +130,18 @@ class Durable:
             return message
 
         async def durable_send(message: Message) -> None:
-            if message["type"] == "http.response.start" and scope["method"] not in READ_METHODS and not READ_ACTION.match(action):
+            is_write = scope["method"] not in READ_METHODS and not READ_ACTION.match(action)
+            if message["type"] == "http.response.start" and is_write:
                 await self.ledger.flush()
+            if is_write:
+                sent.append(message)
             await send(message)
 
-        await self.app(scope, peeking_receive, durable_send)
+        try:
+            await self.app(scope, peeking_receive, durable_send)
+        finally:
+            if answered:
+                answered.set_result(sent if sent and sent[0].get("status", HTTPStatus.BAD_REQUEST) < HTTPStatus.BAD_REQUEST else [])
 
 
 def header(scope: Message, name: bytes) -> str:

@@ -5,6 +5,9 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.parse
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -280,3 +283,22 @@ def test_a_spare_bridge_ends_with_the_one_who_started_it(lab: Lab) -> None:
     while subprocess.run(["pgrep", "-f", path], capture_output=True, check=False).returncode == 0:
         assert time.monotonic() < deadline, "it goes on without anybody to serve"
         time.sleep(0.2)
+
+
+def test_a_call_that_is_sent_again_gets_the_answer_that_was_lost(lab: Lab) -> None:
+    """By the SDK's number of the call; another call is told that it exists."""
+    variables = lab.session.environment("test")
+    form = urllib.parse.urlencode({"Action": "CreateRole", "RoleName": "sent-again", "AssumeRolePolicyDocument": "{}", "Version": "2010-05-08"}).encode()
+    credential = f"AWS4-HMAC-SHA256 Credential={variables['AWS_ACCESS_KEY_ID']}/20260101/us-east-1/iam/aws4_request, SignedHeaders=host, Signature=0"
+
+    def status(call: str) -> int:
+        headers = {"amz-sdk-invocation-id": call, "Authorization": credential, "Content-Type": "application/x-www-form-urlencoded"}
+        request = urllib.request.Request(variables["AWS_ENDPOINT_URL"], data=form, headers=headers)  # noqa: S310 the emulated AWS
+        try:
+            with urllib.request.urlopen(request, timeout=20) as reply:  # noqa: S310 see above
+                assert b"sent-again" in reply.read()
+                return int(reply.status)
+        except urllib.error.HTTPError as error:
+            return error.code
+
+    assert [status("one"), status("one"), status("two")] == [200, 200, 409]
