@@ -15,6 +15,9 @@ def main() -> int:
     except SandboxError as error:
         sys.stderr.write(f"infra: {error}\n")
         return 1
+    except UnicodeDecodeError as error:
+        sys.stderr.write(f"infra: a file is not UTF-8 text ({error.reason} at byte {error.start}): save it as UTF-8. `./infra check` says which.\n")
+        return 1
     except OSError as error:
         sys.stderr.write(f"infra: {error.strerror}: {error.filename}. Nothing was lost; mend it and run the same command again.\n")
         return 1

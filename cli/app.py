@@ -37,8 +37,8 @@ Wait = Annotated[float, typer.Option("--wait", help="Minutes to wait in the queu
 def up(environment: Environment, context: typer.Context, meant: Meant = None, wait: Wait = 0, on: On = "sandbox") -> None:
     """Create or update an environment: what would change is gated, and exactly that is applied by a real `pulumi up`.
 
-    In the sandbox against an emulated AWS; what the machine lacks for it is fetched or built first, once. More options are
-    passed on to Pulumi. Exits 3 when the gate is closed, 4 when another is changing the environment, 5 when its servers did
+    In the sandbox against an emulated AWS; what the machine lacks for it is fetched or built first, once. Options
+    of Pulumi's that only show more (--diff, --message) are passed on. Exits 3 when the gate is closed, 4 when another is changing the environment, 5 when its servers did
     not come up.
     """
     from cli import gating, places
@@ -179,7 +179,7 @@ def rollback(
     wait: Wait = 0,
     on: On = "sandbox",
 ) -> None:
-    """Put back the release that an environment's file had before the last promotion, and hold the bad one everywhere."""
+    """Put back the newest release before the last promotion that is not held, and hold the bad one everywhere."""
     from cli import gating, places, promotion
     from release.promote import Request
 

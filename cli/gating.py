@@ -5,7 +5,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -62,11 +62,11 @@ def judged(folder: Path, place: Place, environment: str, plan: Path, options: Op
     """Return the gate's verdict on what `up` would do; the plan is written for it."""
     deployed = place.deployed(environment)
     wanted = gates.wanted_config(folder, environment)
-    known = {*(wanted.get(SERVICES_KEY) or {}), FOUNDATION, gates.EVERYTHING}
+    known = {*wanted[SERVICES_KEY], FOUNDATION, gates.EVERYTHING}
     unknown = sorted(set(options.meant) - known)
     if unknown:
         raise typer.BadParameter(f"--meant {unknown[0]}: no such service in {promote.file_of(environment)}. There are {', '.join(sorted(known))}")
-    passed_on = [option for option in options.passed_on if option not in FOR_UP_ONLY]
+    passed_on = [option for option in options.passed_on if option.partition("=")[0] not in FOR_UP_ONLY]
     done = place.capture(["preview", "--stack", environment, "--json", "--save-plan", str(plan), *parallel(), *passed_on], environment)
     if done.returncode != 0:
         raise SandboxError(f"the preview of {environment} failed:\n{messages(done.stdout) or done.stderr.strip()}")
@@ -110,7 +110,10 @@ def gate(folder: Path, place: Place, environment: str, layout: str, options: Opt
         sys.stderr.write(f"infra: --format is {layout!r}; it must be text, markdown or json\n")
         return USAGE
     with tempfile.TemporaryDirectory(prefix="plan-") as scratch, told():
-        verdict = judged(folder, place, environment, Path(scratch) / "plan.json", options).verdict
+        found = judged(folder, place, environment, Path(scratch) / "plan.json", options)
+        back = aws_health.taken_back(place, found.deployed, found.deployed.services())
+    notes = [f"AWS took the last deployment of {urn.rsplit('::', 1)[-1]} back; `up` tries it again" for urn in back]
+    verdict = replace(found.verdict, notes=(*found.verdict.notes, *notes))
     typer.echo(gates.show(verdict, layout, environment, place.suffix))
     return GATE_CLOSED if verdict.refused else 0
 
@@ -169,6 +172,9 @@ def up_in_turn(folder: Path, place: Place, environment: str, options: Options) -
     if deployed.pending:
         raise SandboxError(pending_message(environment, deployed.pending, place.pulumi))
     if not [resource for resource in deployed.resources if resource.get("custom") and not type_of(resource["urn"]).startswith("pulumi:providers:")]:
+        held = [finding for finding in gates.release_findings(deployed, gates.wanted_config(folder, environment), record.read(folder), place.name) if finding.rule == "held"]
+        if held:
+            raise SandboxError("\n".join(f"{finding.urn.rsplit('::', 1)[-1]} {finding.message}" for finding in held))
         outcome = place.update(["up", "--stack", environment, "--yes", *parallel(), *options.passed_on], environment)
         gated = ["nothing was there: everything is new"]
     else:
@@ -222,6 +228,8 @@ def after_failure(folder: Path, place: Place, deployed: Deployed, gated: Sequenc
         move = record.on_its_way(events, service, environment, place.name)
         if move and move.release == fingerprint(release) and deployed.release(service) != release:
             promote.outcome(folder, move, why, gated, clock())
+    if gated and gated[0].startswith("open"):
+        sys.stderr.write('infra: "expected resource operations ... but none were seen" only says that the update stopped before these; the reason is another line.\n')
     if deployed.pending:
         sys.stderr.write(f"infra: some operations did not end; `./infra up {environment}{place.suffix}` will say how to go on.\n")
     else:
@@ -229,15 +237,25 @@ def after_failure(folder: Path, place: Place, deployed: Deployed, gated: Sequenc
     return REFUSED
 
 
+def not_seen(folder: Path, place: Place, deployed: Deployed, gated: Sequence[str]) -> None:
+    """Record that an update ended well and nobody saw whether its servers came up: what the gate said of it is not to be lost."""
+    unseen = {service: ["Pulumi's update ended well; nobody saw whether its servers came up"] for service in deployed.services()}
+    promote.arrivals(folder, deployed.stack, deployed, troubles=unseen, gates=gated, at=clock(), place=place.name)
+
+
 def after_success(folder: Path, place: Place, deployed: Deployed, gated: Sequence[str]) -> int:
     """Wait for the servers, record what arrived, and say what is not well."""
     services = deployed.services()
     try:
         aws_health.wait_for_servers(place, deployed, services)
+        unhealthy = aws_health.unhealthy(place, deployed, services)
     except KeyboardInterrupt:
-        sys.stderr.write("infra: not waiting any longer; AWS goes on replacing servers by itself. `./infra status` tells how it ends.\n")
+        sys.stderr.write(f"infra: not waiting any longer; AWS goes on replacing servers by itself. `./infra status{place.suffix}` tells how it ends.\n")
+        not_seen(folder, place, deployed, gated)
         return NOT_UP
-    unhealthy = aws_health.unhealthy(place, deployed, services)
+    except SandboxError:
+        not_seen(folder, place, deployed, gated)
+        raise
     for event in promote.arrivals(folder, deployed.stack, deployed, troubles=unhealthy, gates=gated, at=clock(), place=place.name):
         if event.kind == "arrive":
             typer.echo(f"{event.service} {event.version} has arrived in {event.environment}: commit its new file below {record.FOLDER}/{event.service}/")

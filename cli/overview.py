@@ -58,7 +58,7 @@ def show(folder: Path, place: Place, *, drift: bool) -> int:
     """Print which release of each service runs where, since when, and what is odd about it."""
     with told():
         found, events = views(folder, place, drift=drift), record.read(folder)
-    found = {name: view for name, view in found.items() if view.deployed.latest()}
+    found = {name: view for name, view in found.items() if view.deployed.resources}
     if not found:
         typer.echo("no environment is up here: ./infra up alpha")
         return 0

@@ -14,7 +14,7 @@ from typing import Any
 import typer
 
 from release.deployed import Deployed, read
-from release.promote import file_of
+from release.promote import config_in, file_of, on, read_text
 from sandbox import stack_files
 from sandbox.emulator import process as emulator
 from sandbox.errors import SandboxError
@@ -41,7 +41,7 @@ class Place(ABC):
     @property
     def suffix(self) -> str:
         """What a command of ours needs beside, to act in this place."""
-        return "" if self.name == "sandbox" else f" --on {self.name}"
+        return on(self.name)
 
     @property
     def pulumi(self) -> str:
@@ -193,9 +193,7 @@ class Shell(Place):
 
     def aws(self, stack: str) -> dict[str, Any]:
         """See Place."""
-        from ruamel.yaml import YAML  # noqa: PLC0415 only what asks AWS pays for it
-
-        config = (YAML(typ="safe").load(ROOT / file_of(stack)) or {}).get("config") or {}
+        config = config_in(read_text(ROOT, stack), file_of(stack))
         found = {"region_name": config.get("aws:region"), "profile_name": config.get("aws:profile")}
         return {key: value for key, value in found.items() if value}
 

@@ -60,7 +60,7 @@ def promote(folder: Path, place: Place, request: Request, options: Options, *, t
         servers = aws_health.servers_of(place, source, request.service)
         moved = promotion.promote(folder, request, source, servers=servers, at=clock(), validate=new_problems(folder))
     except TROUBLES as error:
-        waiting = on_its_way(folder, request) if then_up else None
+        waiting = earlier_try(folder, request) if then_up else None
         if not waiting:
             return refuse(error)
         typer.echo(f"{request.service} {waiting.version} was moved into {promotion.file_of(request.target)} at {waiting.at[:16].replace('T', ' ')}, and has not arrived: going on")
@@ -79,7 +79,7 @@ def gated_or_told(folder: Path, place: Place, environment: str, options: Options
     return 0
 
 
-def on_its_way(folder: Path, request: Request) -> record.Event | None:
+def earlier_try(folder: Path, request: Request) -> record.Event | None:
     """Return the very move that is asked for, where an earlier try made it and it has not arrived."""
     try:
         move = record.on_its_way(record.read(folder, request.service), request.service, request.target, request.place)
@@ -102,21 +102,21 @@ def rollback(folder: Path, place: Place | None, request: Request, options: Optio
     except TROUBLES as error:
         return refuse(error)
     show(moved, environment)
-    typer.echo(f"{service} {hold.version} is held everywhere; {environment} has {moved.event.version} again in its file.")
+    typer.echo(f"{f'{service} {hold.version} is held everywhere; ' if hold else ''}{environment} has {service} {moved.event.version} again in its file.")
     if place:
         return gating.up(folder, place, environment, options)
-    suffix = "" if request.place == "sandbox" else f" --on {request.place}"
-    typer.echo(f"next: `./infra up {environment}{suffix}`, and commit {promotion.file_of(environment)} and the new files below {record.FOLDER}/")
+    typer.echo(f"next: `./infra up {environment}{promotion.on(request.place)}`, and commit {promotion.file_of(environment)} and the new files below {record.FOLDER}/")
     return 0
 
 
 def hold(folder: Path, service: str, version: str, reason: str, *, lift: bool) -> int:
     """Hold a release, or lift its hold."""
     try:
-        event = promotion.set_hold(folder, service, version, reason, clock(), lift=lift)
+        events = promotion.set_hold(folder, service, version, reason, clock(), lift=lift)
     except TROUBLES as error:
         return refuse(error)
-    typer.echo(f"{event.service} {event.version}: {'the hold is lifted' if lift else 'held everywhere'}. Commit the new file below {record.FOLDER}/{service}/")
+    builds = f" (all {len(events)} builds)" if len(events) > 1 else ""
+    typer.echo(f"{service} {version}{builds}: {'the hold is lifted' if lift else 'held everywhere'}. Commit what is new below {record.FOLDER}/{service}/")
     return 0
 
 
@@ -124,8 +124,6 @@ def sign_off(folder: Path, urn: str, rule: str, reason: str, days: int) -> int:
     """Write a sign-off."""
     today = clock().date()
     try:
-        if not 1 <= days <= sign_offs.LONGEST_DAYS:
-            raise sign_offs.SignOffError(f"--days is {days}; it must be 1 to {sign_offs.LONGEST_DAYS}: what is meant for longer is a rule, not an exception")
         if not urn.startswith("urn:pulumi:") or urn.count("::") < 3:  # noqa: PLR2004 the parts of a URN
             raise sign_offs.SignOffError(f"{urn!r} is no URN: take it from what the gate printed")
         entry = {"urn": urn, "rule": rule, "reason": reason, "by": record.author(folder), "expires": today + timedelta(days=days)}

@@ -27,8 +27,9 @@ class Update:
 
     def releases(self) -> dict[str, Mapping[str, Any]]:
         """Return the release of each service that it switched on."""
-        services = self.config.get(SERVICES_KEY) or {}
-        return {name: block.get("release") or {} for name, block in services.items() if block.get("enabled", True)}
+        services = self.config.get(SERVICES_KEY)
+        blocks = services.items() if isinstance(services, dict) else ()
+        return {name: block.get("release") or {} for name, block in blocks if isinstance(block, dict) and block.get("enabled", True)}
 
     @property
     def succeeded(self) -> bool:
@@ -46,9 +47,14 @@ class Deployed:
     pending: tuple[str, ...]
     digest: str = ""
 
+    def standing(self) -> tuple[Update, ...]:
+        """Return the updates since the stack was last destroyed: what was before says nothing of what is there."""
+        destroyed = next((index for index, update in enumerate(self.updates) if (update.kind, update.result) == ("destroy", "succeeded")), None)
+        return self.updates[:destroyed]
+
     def latest(self) -> Update | None:
-        """Return the newest successful update."""
-        return next((update for update in self.updates if update.succeeded), None)
+        """Return the newest successful update of what is there."""
+        return next((update for update in self.standing() if update.succeeded), None)
 
     def config(self) -> Mapping[str, Any]:
         """Return what the newest successful update ran with; empty where there is none."""
@@ -74,7 +80,7 @@ class Deployed:
         release, found = self.release(service), None
         if release is None:
             return None
-        for update in self.updates:
+        for update in self.standing():
             if update.kind != "update":
                 continue
             if update.releases().get(service) != release:
@@ -135,7 +141,7 @@ class Deployed:
 
 def fingerprint(release: Mapping[str, Any]) -> str:
     """Return a digest of a release: two are the same release if it is the same, however they are written."""
-    return hashlib.sha256(json.dumps(release, sort_keys=True).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(release, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 def name_of(urn: str) -> str:

@@ -1,5 +1,6 @@
 """Reads a preview and refuses what was not meant: pure, data in and findings out."""
 
+import functools
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,9 +11,9 @@ from typing import Any
 from release import record, sign_offs
 from release.deployed import ENVIRONMENT_KEY, FOUNDATION, SERVICE_TYPE, SERVICES_KEY, STACK_TYPE, Deployed, fingerprint, name_of, owner, parents, type_of
 from release.holds_data import GUARDIANS, HOLDS_DATA, lowered
-from release.promote import PATH, config_in, file_of, read_text
+from release.promote import PATH, RefusedError, config_in, file_of, on, read_text
 from release.sign_offs import SignOff
-from release.widening import widenings
+from release.widening import UNKNOWN, widenings
 
 LOSING = frozenset({"delete", "replace", "delete-replaced", "create-replacement", "discard", "discard-replaced"})
 FOUNDATION_TYPE = "hundredx:foundation:Foundation"
@@ -53,7 +54,7 @@ def changed_blocks(deployed: Deployed, wanted: Mapping[str, Any]) -> set[str]:
     """
     out = deployed.unfinished()
     after = wanted.get(SERVICES_KEY) or {}
-    for update in deployed.updates:
+    for update in deployed.standing():
         if update.kind != "update":
             continue
         before = update.config.get(SERVICES_KEY) or {}
@@ -62,12 +63,15 @@ def changed_blocks(deployed: Deployed, wanted: Mapping[str, Any]) -> set[str]:
             out.add(FOUNDATION)
         if update.succeeded:
             return out
-    return {*after, FOUNDATION}  # nothing has ever come up whole here
+    return {*out, *after, FOUNDATION}  # nothing has ever come up whole here
 
 
 def wanted_config(folder: Path, environment: str) -> dict[str, Any]:
     """Return the configuration that an environment's file asks for, as a JSON round trip would have it."""
     config = config_in(read_text(folder, environment), file_of(environment))
+    services = config.get(SERVICES_KEY)
+    if not isinstance(services, dict) or not all(isinstance(block, dict) for block in services.values()):
+        raise RefusedError(f"{file_of(environment)}: {SERVICES_KEY} is not a map of services. `./infra check` says where")
     out: dict[str, Any] = json.loads(json.dumps(config, default=str))  # a day or a time without quotes is told by the program's own check
     return out
 
@@ -79,6 +83,12 @@ def findings(preview: Mapping[str, Any], deployed: Deployed, meant: set[str]) ->
     parent_of = parents(deployed.resources, states)
     # What is new with its service, or with the whole environment, opens nothing that was there.
     came = {owner(step["urn"], parent_of) for step in steps if step["op"] == "create" and type_of(step["urn"]) in {SERVICE_TYPE, FOUNDATION_TYPE}}
+
+    @functools.cache
+    def theirs(whose: str) -> frozenset[str]:
+        """Return the ids of what is there and is another's."""
+        return frozenset(str(resource.get("id")) for resource in deployed.resources if resource.get("custom") and owner(resource["urn"], parent_of) != whose)
+
     out = [Finding("pending", urn, "an operation on it never ended: nobody knows what is there") for urn in deployed.pending]
     for step in steps:
         urn, operation = step["urn"], step["op"]
@@ -98,9 +108,20 @@ def findings(preview: Mapping[str, Any], deployed: Deployed, meant: set[str]) ->
             out += [Finding("protect", urn, f"{what}: what guards its data is lowered") for what in lowered(before, after)]
         if operation == "delete" and type_of(urn) in GUARDIANS:
             out.append(Finding("protect", urn, "is taken away, and what it guards is not guarded"))
-        if whose not in came and deployed.has_ever_come_up(whose):
+        is_new = whose in came or not deployed.has_ever_come_up(whose)
+        if not is_new or reaches_others(after, theirs(whose)):
             out += [Finding("widening", urn, message) for message in widenings(urn, before, after)]
     return sorted(set(out))
+
+
+def reaches_others(inputs: Mapping[str, Any] | None, theirs: frozenset[str]) -> bool:
+    """Tell whether a resource of something new is about what is there already and is another's: its group, role, bucket, routes or balancer.
+
+    Not so the way out of another's group to what is new: that is how a balancer comes to a new service.
+    """
+    if inputs is None or UNKNOWN in str(inputs.get("referencedSecurityGroupId", "")):
+        return False
+    return any(str(inputs.get(name)) in theirs for name in ("securityGroupId", "role", "bucket", "routeTableId", "loadBalancerArn") if inputs.get(name))
 
 
 def release_findings(deployed: Deployed, wanted: Mapping[str, Any], events: Sequence[record.Event], place: str) -> list[Finding]:
@@ -124,7 +145,8 @@ def release_findings(deployed: Deployed, wanted: Mapping[str, Any], events: Sequ
                 Finding(
                     "record",
                     urn,
-                    f"its release {release.get('version')} is written by hand, and came by no promotion: `./infra promote {service} --to {deployed.stack}` brings one",
+                    f"its release {release.get('version')} is in no promotion that was asked for here: "
+                    f"`./infra promote {service} --from {PATH[PATH.index(deployed.stack) - 1]} --to {deployed.stack}{on(place)}` looks at it and records it",
                 )
             )
     return out

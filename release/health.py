@@ -92,7 +92,11 @@ def troubles(state: Mapping[str, Any], seen: Seen) -> list[str]:
         why = f": {refresh['StatusReason']}" if refresh.get("StatusReason") else ""
         out.append(f"AWS took the last deployment back: {name} runs template version {version_of(seen.group)}, and Pulumi gave it {wanted}{why}")
     elif refresh.get("Status") in WENT_WRONG:
-        out.append(f"the last replacement of servers of {name} ended as {refresh['Status']}: {refresh.get('StatusReason', '')}".rstrip(": "))
+        why = f" ({refresh['StatusReason']})" if refresh.get("StatusReason") else ""
+        out.append(
+            f"the last replacement of servers of {name} ended as {refresh['Status']}{why}, and Pulumi has nothing to change: "
+            f"`aws autoscaling start-instance-refresh --auto-scaling-group-name {name}` begins another"
+        )
     servers = in_service(seen)
     new = [server for server in servers if version_of(server) == wanted and server.get("HealthStatus") == "Healthy"]
     old = [server for server in servers if version_of(server) != wanted]

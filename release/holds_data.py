@@ -1,5 +1,6 @@
 """What a change must not take away: the types that hold data, and the settings by which AWS keeps it. One place, tested against every type that the program can make."""
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -95,7 +96,7 @@ def lowered(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterable[str]:
         if bool(old.get(name, unsaid)) is not off and bool(new.get(name, unsaid)) is off:
             yield f"{name} goes to {str(off).lower()}"
     for name in KEPT_DAYS:
-        before, after = old.get(name), new.get(name)
+        before, after = (for_ever(inputs.get(name)) if name == "retentionInDays" else inputs.get(name) for inputs in (old, new))
         if isinstance(before, int | float) and isinstance(after, int | float) and after < before:
             yield f"{name} goes from {before:g} to {after:g}: what is older is gone"
     earlier, later = expiries(old), expiries(new)
@@ -103,6 +104,11 @@ def lowered(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterable[str]:
     before, after = ((inputs.get("versioningConfiguration") or {}).get("status") for inputs in (old, new))
     if before == "Enabled" and after != "Enabled":
         yield f"versioning goes to {after}: what is overwritten is gone"
+
+
+def for_ever(days: Any) -> Any:
+    """Return days of logs; none and 0 are for ever (CloudWatch)."""
+    return days or float("inf")
 
 
 def expiries(inputs: Mapping[str, Any]) -> dict[str, float]:
@@ -113,5 +119,5 @@ def expiries(inputs: Mapping[str, Any]) -> dict[str, float]:
             for what, field in (("expiration", "days"), ("noncurrentVersionExpiration", "noncurrentDays")):
                 days = (rule.get(what) or {}).get(field)
                 if isinstance(days, int | float):
-                    out[f"{what} of {rule.get('id')}"] = days
+                    out[f"{what} of {rule.get('id')} for {json.dumps(rule.get('filter') or 'everything', sort_keys=True)}"] = days
     return out

@@ -4,7 +4,7 @@ import contextlib
 import itertools
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from ruamel.yaml.error import YAMLError
 
 from release import blocks, record
 from release.deployed import SERVICES_KEY, Deployed, fingerprint
-from release.record import Event
+from release.record import MOVES, Event
 from release.together import not_seen_together
 
 # The way of a release, and how long it must have run where it comes from. Staging is beside the way: nobody waits for it.
@@ -62,6 +62,11 @@ class Moved:
     notes: tuple[str, ...] = ()
 
 
+def on(place: str) -> str:
+    """Return what a command of ours needs beside, to act in a place."""
+    return "" if place == record.SANDBOX else f" --on {place}"
+
+
 def file_of(environment: str) -> str:
     """Return an environment's file."""
     return f"Pulumi.{environment}.yaml"
@@ -73,6 +78,8 @@ def read_text(folder: Path, environment: str) -> str:
         return (folder / file_of(environment)).read_bytes().decode("utf-8")
     except FileNotFoundError as error:
         raise RefusedError(f"there is no {file_of(environment)}") from error
+    except UnicodeDecodeError as error:
+        raise RefusedError(f"{file_of(environment)} is not UTF-8 text: save it as UTF-8") from error
 
 
 def services_in(text: str) -> Mapping[str, Any]:
@@ -124,7 +131,7 @@ def reasons_against(request: Request, wanted: Mapping[str, Any], source: Deploye
         against.append("a hotfix needs a --reason: it stands in the record")
     runs = source.release(request.service)
     if runs is None:
-        against.append(f"{request.service} does not run in {request.source}: `./infra up {request.source}` first")
+        against.append(f"{request.service} does not run in {request.source}: `./infra up {request.source}{on(request.place)}` first")
     elif runs != wanted:
         against.append(
             f"{request.source} runs {request.service} {runs.get('version')}, and {file_of(request.source)} says {wanted.get('version')}"
@@ -187,13 +194,22 @@ def in_words(duration: timedelta) -> str:
 
 def replaced(target_text: str, service: str, block: str, target: str) -> str:
     """Return the target's text with a block for a service's release, having made sure that nothing else differs."""
+    expected = release_of(block)
     out = blocks.with_release(target_text, service, block, file_of(target))
     before, after = services_in(target_text), services_in(out)
-    expected = YAML(typ="safe").load(block)["release"]
     same = {name: value if name != service else {**value, "release": expected} for name, value in before.items()}
     if after != same:
         raise RefusedError(f"{file_of(target)} would not hold the release of {service} unchanged beside all that it held: write the block by hand, and tell us")
     return out
+
+
+def release_of(block: str) -> dict[str, Any]:
+    """Return the release that a block holds."""
+    try:
+        release: dict[str, Any] = YAML(typ="safe").load(block)["release"]
+    except (YAMLError, KeyError, TypeError) as error:
+        raise RefusedError(f"the release block cannot be read by itself ({' '.join(str(error).split())[:200]}): write its values out, without anchors") from error
+    return release
 
 
 def promote(folder: Path, request: Request, source: Deployed, *, servers: Servers, at: datetime, validate: Validate = lambda _file, _text: ()) -> Moved:
@@ -210,8 +226,14 @@ def promote(folder: Path, request: Request, source: Deployed, *, servers: Server
     there = services_in(target_text)[request.service]
     against += engine_reasons(request, wanted, there.get("release") or {}, there.get("sizing") or {})
     against += [f"{file_of(request.target)} would be wrong: {problem}" for problem in validate(file_of(request.target), new_text)]
-    if new_text == target_text and not against:
-        raise RefusedError(f"{request.target} has {request.service} {wanted.get('version')} already: nothing to move. `./infra up {request.target}` brings it up")
+    had = blocks.release_text(target_text, request.service, file_of(request.target))
+    if new_text == target_text:
+        # The file has it: from a rehearsal, or by hand. What was looked at now stands in the record of this place.
+        moves = [move for move in events if move.environment == request.target and move.kind in MOVES and move.release == fingerprint(wanted)]
+        if not against and any(move.place == request.place for move in moves):
+            way_out = f"`./infra up {request.target}{on(request.place)}` brings it up"
+            raise RefusedError(f"{request.target} has {request.service} {wanted.get('version')} already: nothing to move. {way_out}")
+        had = moves[-1].block if moves else ""
     if against:
         raise RefusedError("\n".join(against))
     notes: list[str] = []
@@ -234,7 +256,7 @@ def promote(folder: Path, request: Request, source: Deployed, *, servers: Server
         reason=request.reason,
         release=fingerprint(wanted),
         checks=checks,
-        block=blocks.release_text(target_text, request.service, file_of(request.target)),
+        block=had,
     )
     settle(folder, [event], request.target, target_text, new_text)
     return Moved(target_text, new_text, event, tuple(notes))
@@ -258,24 +280,32 @@ def settle(folder: Path, events: Sequence[Event], environment: str, before: str,
         raise
 
 
-def roll_back(folder: Path, service: str, environment: str, reason: str, at: datetime, *, place: str = "sandbox") -> tuple[Moved, Event]:
-    """Put back the release before the last that was moved into an environment, and hold the bad one everywhere; return the move and the hold."""
+def roll_back(folder: Path, service: str, environment: str, reason: str, at: datetime, *, place: str = "sandbox") -> tuple[Moved, Event | None]:
+    """Put back the release before the last that was moved into an environment, and hold the bad one everywhere; return the move and the hold.
+
+    Where the file was rolled back from another place already, only this place's record is written: going one further back would
+    take a good release away.
+    """
     if not reason.strip():
         raise RefusedError("a rollback needs a --reason: it stands in the record, and on the hold of the bad release")
     text = read_text(folder, environment)
     current = release_in(text, service)
     events = record.read(folder, service)
-    under_way = record.on_its_way(events, service, environment, place)
-    if under_way and under_way.kind == "rollback" and under_way.release == fingerprint(current):
-        raise AlreadyBackError(
-            f"{environment} has {service} {under_way.version} again in its file since {under_way.at[:16].replace('T', ' ')}: `./infra up {environment}` brings it up"
-        )
-    block, notes = block_before(events, service, environment, current)
-    restored = YAML(typ="safe").load(block)["release"]
+    newest = next((event for event in reversed(events) if event.environment == environment and event.kind in MOVES), None)
+    if newest and newest.kind == "rollback" and newest.release == fingerprint(current):
+        if newest.place != place:
+            again = replace(newest, place=place, at=record.now(at), by=record.author(folder), reason=reason)
+            record.write(folder, again)
+            return Moved(text, text, again), None
+        if record.on_its_way(events, service, environment, place):
+            since = newest.at[:16].replace("T", " ")
+            raise AlreadyBackError(f"{environment} has {service} {newest.version} again in its file since {since}: `./infra up {environment}{on(place)}` brings it up")
+    block, notes = block_before([event for event in events if record.counts_in(event, place)], service, environment, current)
+    restored, original = release_of(block), fingerprint(release_of(block))
     if restored.get("database_engine") and version_numbers(restored["database_engine"]) < version_numbers(current.get("database_engine")):
         block = re.sub(r"(?m)^(\s*database_engine:\s*).*?(\s*(#.*)?)$", lambda match: f'{match[1]}"{current["database_engine"]}"{match[2]}', block, count=1)
         notes += [f"database_engine stays {current['database_engine']}: RDS never goes back to {restored['database_engine']}"]
-        restored = YAML(typ="safe").load(block)["release"]
+        restored = release_of(block)
     try:
         new_text = replaced(text, service, block, environment)
         had = blocks.release_text(text, service, file_of(environment))
@@ -294,6 +324,7 @@ def roll_back(folder: Path, service: str, environment: str, reason: str, at: dat
         place=place,
         reason=reason,
         release=fingerprint(restored),
+        restored=original,
         checks=notes,
         block=had,
     )
@@ -303,25 +334,35 @@ def roll_back(folder: Path, service: str, environment: str, reason: str, at: dat
 
 def block_before(events: Sequence[Event], service: str, environment: str, current: Mapping[str, Any]) -> tuple[str, list[str]]:
     """Return the newest block before the current release that is not held, and which were passed over; RefusedError where the record has none."""
+    here = [event for event in events if event.environment == environment]
+    back = next((event for event in reversed(here) if event.kind == "rollback" and event.release == fingerprint(current)), None)
+    looked_for, release = back.restored if back and back.restored else fingerprint(current), current
     passed_over: list[str] = []
-    release = current
+    seen = {fingerprint(current)}
     while True:
-        moves = [event for event in events if event.environment == environment and event.kind in {"promote", "hotfix"} and event.block and event.release == fingerprint(release)]
+        moves = [event for event in here if event.kind in {"promote", "hotfix"} and event.block and event.release == looked_for]
         if not moves:
+            why = f" ({passed_over[-1]})" if passed_over else ""
             raise RefusedError(
-                f"the record has no promotion of {service} {release.get('version', '?')} into {environment}, so not what was there before"
-                f"{f' ({passed_over[-1]})' if passed_over else ''}: write the release that is wanted into {file_of(environment)} by hand"
+                f"the record has no promotion of {service} {release.get('version', '?')} into {environment}, so not what was there before{why}: "
+                f"write the release that is wanted into {file_of(environment)} by hand"
             )
         block = moves[-1].block
-        release = YAML(typ="safe").load(block)["release"]
+        release = release_of(block)
+        looked_for = fingerprint(release)
+        if looked_for in seen:
+            raise RefusedError(
+                f"the releases of {service} before {current.get('version')} in {environment} lead back to itself ({'; '.join(passed_over)}): write the release that is wanted into {file_of(environment)} by hand"
+            )
+        seen.add(looked_for)
         hold = record.held(events, service, release.get("version"), release.get("image"))
-        if hold is None or len(passed_over) > len(events):
+        if hold is None:
             return block, passed_over
         passed_over.append(f"{release.get('version')} is passed over, as it is held: {hold.reason}")
 
 
-def set_hold(folder: Path, service: str, version: str, reason: str, at: datetime, *, lift: bool) -> Event:
-    """Hold a release everywhere, or lift its hold; both need a reason."""
+def set_hold(folder: Path, service: str, version: str, reason: str, at: datetime, *, lift: bool) -> list[Event]:
+    """Hold a release everywhere, or lift its hold; both need a reason. A version that was built twice is held in each build."""
     if not reason.strip():
         raise RefusedError("a hold, and its end, needs a --reason: whoever meets it asks why")
     events = record.read(folder, service)
@@ -332,14 +373,14 @@ def set_hold(folder: Path, service: str, version: str, reason: str, at: datetime
             raise RefusedError(f"no hold stands on {service} {version}")
     else:
         images |= {str(release.get("image")) for text in readable_texts(folder) if (release := release_in(text, service)) and str(release.get("version")) == version}
-    if len(images) != 1:
-        raise RefusedError(
-            f"{service} {version} is {'no release that any environment or the record has' if not images else 'of more than one image: ' + ', '.join(sorted(images))}"
-        )
-    image = images.pop()
-    event = Event(kind="release-hold" if lift else "hold", service=service, version=version, image=image, at=record.now(at), by=record.author(folder), reason=reason)
-    record.write(folder, event)
-    return event
+    if not images:
+        raise RefusedError(f"{service} {version} is no release that any environment or the record has")
+    who, out = record.author(folder), []
+    for index, image in enumerate(sorted(images)):
+        moment = record.now(at + timedelta(microseconds=index))
+        out.append(Event(kind="release-hold" if lift else "hold", service=service, version=version, image=image, at=moment, by=who, reason=reason))
+        record.write(folder, out[-1])
+    return out
 
 
 def arrivals(

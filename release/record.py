@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 FOLDER = "releases"
+SANDBOX = "sandbox"
 EventKind = Literal["promote", "hotfix", "rollback", "arrive", "fail", "hold", "release-hold"]
 MOVES = frozenset({"promote", "hotfix", "rollback"})  # what writes a release into an environment's file
 
@@ -23,7 +24,7 @@ class Event:
     """One event. at: UTC, ISO 8601. image: of the release it is about. environment: where it went, arrived or failed.
 
     place: where it was asked for, `sandbox` or `aws`: what happened in the one says nothing of the other. release: the
-    fingerprint of the whole release. block: what the environment's file had before, so that a rollback can put it
+    fingerprint of the whole release. restored: of the one that a rollback went back to, where it kept a newer database. block: what the environment's file had before, so that a rollback can put it
     back. checks: what was looked at, in words. gates: what the gate said, and what somebody overrode.
     """
 
@@ -38,6 +39,7 @@ class Event:
     place: str = ""
     reason: str = ""
     release: str = ""
+    restored: str = ""
     checks: list[str] = field(default_factory=list)
     gates: list[str] = field(default_factory=list)
     block: str = ""
@@ -121,14 +123,20 @@ def held(events: Iterable[Event], service: str, version: object, image: object) 
     return last if last and last.kind == "hold" else None
 
 
+def counts_in(event: Event, place: str) -> bool:
+    """Tell whether an event says something of a place: what was asked for on AWS may run in a sandbox, and not the other way round."""
+    return place in {SANDBOX, event.place}
+
+
 def last_move(events: Sequence[Event], service: str, environment: str, place: str) -> Event | None:
-    """Return the last promotion or rollback of a service into an environment of a place."""
-    here = [event for event in events if (event.service, event.environment, event.place) == (service, environment, place)]
+    """Return the last promotion or rollback of a service into an environment that counts in a place."""
+    here = [event for event in events if (event.service, event.environment) == (service, environment) and counts_in(event, place)]
     return next((event for event in reversed(here) if event.kind in MOVES), None)
 
 
 def on_its_way(events: Sequence[Event], service: str, environment: str, place: str) -> Event | None:
     """Return the move of a service into an environment that the record does not know to have arrived."""
-    move = last_move(events, service, environment, place)
+    here = [event for event in events if event.place == place]
+    move = last_move(here, service, environment, place)
     arrivals = [event for event in events if event.kind == "arrive" and (event.service, event.environment, event.place) == (service, environment, place)]
     return None if move and any(event.at >= move.at for event in arrivals) else move

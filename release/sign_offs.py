@@ -39,7 +39,7 @@ def read(folder: Path, stack: str) -> list[SignOff]:
         where = path.relative_to(folder).as_posix()
         try:
             content = YAML(typ="safe").load(path.read_text(encoding="utf-8")) or []
-        except (OSError, YAMLError) as error:
+        except (OSError, ValueError, YAMLError) as error:
             raise SignOffError(f"{where} cannot be read: {error}") from error
         found += [sign_off(entry, where) for entry in (content if isinstance(content, list) else [content])]
     return [sign for sign in found if stack_of(sign.urn) == stack]

@@ -7,7 +7,7 @@ from typing import Any
 
 from release import record
 from release.deployed import Deployed, fingerprint, name_of, owner, parents
-from release.promote import PATH, in_words, soak_of
+from release.promote import PATH, in_words, on, soak_of
 
 
 @dataclass(frozen=True)
@@ -114,4 +114,4 @@ def truth(move: record.Event, deployed: Deployed | None, file_release: Mapping[s
     if release is not None and fingerprint(release) == move.release:
         return f"{move.version} runs in {move.environment} since {since:%Y-%m-%d %H:%M}, by the word of the stack" if since else f"{move.version} runs in {move.environment}"
     state = "; ".join(deployed.troubles(move.service))
-    return f"{move.version} has not arrived in {move.environment}{f' ({state})' if state else ''}: `./infra up {move.environment}` goes on"
+    return f"{move.version} has not arrived in {move.environment}{f' ({state})' if state else ''}: `./infra up {move.environment}{on(move.place)}` goes on"

@@ -16,6 +16,7 @@ ATTACHED = ("vpcSecurityGroupIds", "securityGroups", "managedPolicyArns")  # lis
 IDENTITIES = ("iamInstanceProfile", "role", "roles", "permissionsBoundary")  # as whom it acts, and how far it may
 INGRESS_RULE, EGRESS_RULE = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule", "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule"
 ROUTES = frozenset({"aws:ec2/route:Route", "aws:ec2/routeTableAssociation:RouteTableAssociation", "aws:ec2/routeTable:RouteTable"})
+LISTENER = "aws:lb/listener:Listener"
 # New, these open something that is there already.
 OPENS_WHEN_NEW = frozenset(
     {
@@ -26,6 +27,7 @@ OPENS_WHEN_NEW = frozenset(
         "aws:cloudwatch/logResourcePolicy:LogResourcePolicy",
         INGRESS_RULE,
         EGRESS_RULE,
+        LISTENER,
         *ROUTES,
     }
 )
@@ -70,6 +72,8 @@ def widenings(urn: str, old: Mapping[str, Any] | None, new: Mapping[str, Any] | 
         yield f"newly lets {'in from' if kind == INGRESS_RULE else 'out to'} {peer(new)}, {ports(new)}" + (f" (before: {peer(old)}, {ports(old)})" if old else "")
     if kind in ROUTES and untagged(old) != untagged(new):
         yield "changes the way that traffic takes"
+    if kind == LISTENER and (old.get("port"), old.get("protocol")) != (new.get("port"), new.get("protocol")):
+        yield f"newly listens on {new.get('protocol')} {new.get('port'):g}"
     yield from opened_settings(old, new)
 
 
@@ -91,6 +95,10 @@ def opened_settings(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterable[
     for name in CLOSED:
         if old.get(name) is True and new.get(name) is not True:
             yield f"is no longer closed to the public ({name})"
+    if (old.get("metadataOptions") or {}).get("httpTokens") == "required" and (new.get("metadataOptions") or {}).get("httpTokens") != "required":
+        yield "gives its credentials to whoever makes it ask for them (metadataOptions.httpTokens is no longer required)"
+    if '"associatePublicIpAddress": "true"' in plain(new.get("networkInterfaces") or []) and new.get("networkInterfaces") != old.get("networkInterfaces"):
+        yield "gives its servers public addresses (networkInterfaces)"
     ownership = [(inputs.get("rule") or {}).get("objectOwnership") for inputs in (old, new)]
     if ownership[0] == "BucketOwnerEnforced" and ownership[1] != ownership[0]:
         yield f"lets access lists open single files again (objectOwnership {ownership[1]})"

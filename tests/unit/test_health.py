@@ -42,7 +42,7 @@ def test_a_group_whose_servers_all_run_the_new_version_is_healthy() -> None:
         (seen(server(), refresh={"Status": "InProgress", "PercentageComplete": 40}), "still being replaced (40 % of its servers replaced)"),
         (seen(server(), refresh={"Status": "RollbackInProgress"}), "AWS is taking it back"),
         (seen(server("2"), server("2"), version="2", refresh={"Status": "RollbackSuccessful", "StatusReason": "alarm"}), "runs template version 2, and Pulumi gave it 3: alarm"),
-        (seen(server(), server(), refresh={"Status": "Failed", "StatusReason": "no capacity"}), "ended as Failed: no capacity"),
+        (seen(server(), server(), refresh={"Status": "Failed", "StatusReason": "no capacity"}), "ended as Failed (no capacity), and Pulumi has nothing to change"),
         (seen(server(), server("2")), "1 of at least 2 servers of g run template version 3"),
         (seen(server(), server(), server("2")), "1 servers of g run an older template version than 3"),
         (seen(server(), server(state="Unhealthy")), "1 of at least 2 servers"),

@@ -236,6 +236,7 @@ def test_a_rollback_keeps_a_newer_database(folder: Path) -> None:
     assert wanted(folder, "beta", "members")["version"] == "1.4.2"
     assert wanted(folder, "beta", "members")["database_engine"] == "16.10"
     assert any("stays 16.10" in note for note in back.notes)
+    assert hold
     assert hold.version == "91.4.2"
 
 
@@ -335,7 +336,7 @@ def test_since_is_when_the_release_came_whatever_failed_after(folder: Path) -> N
 
 def test_the_table_says_soaking_held_behind_and_drifted(folder: Path) -> None:
     """And what is in a file and was not brought up."""
-    events = [set_hold(folder, "payments", "2.0.1", "double charge", NOW, lift=False)]
+    events = set_hold(folder, "payments", "2.0.1", "double charge", NOW, lift=False)
     alpha = running(folder, "alpha", since=NOW - timedelta(minutes=20))
     views = {
         "alpha": status.View(alpha, {name: wanted(folder, "alpha", name) for name in SERVICES}, {"members": ["members-servers-group"]}),
@@ -373,6 +374,7 @@ def test_a_rollback_passes_over_what_is_held(folder: Path) -> None:
         moved(folder, Request("members", "alpha", "beta"), running(folder, "alpha"), NOW + timedelta(minutes=minute))
     set_hold(folder, "members", "2.0.0", "loses sessions", NOW + timedelta(minutes=2), lift=False)
     back, hold = roll_back(folder, "members", "beta", "slow", NOW + timedelta(minutes=3))
+    assert hold
     assert (back.event.version, hold.version) == ("1.4.2", "3.0.0")
     assert any("2.0.0 is passed over, as it is held: loses sessions" in note for note in back.notes)
 
@@ -396,6 +398,7 @@ def test_the_sandbox_says_nothing_of_real_aws(folder: Path) -> None:
     events = record.read(folder)
     assert record.on_its_way(events, "members", "beta", "aws") == event
     assert record.on_its_way(events, "members", "beta", "sandbox") is None
+    assert record.last_move(events, "members", "beta", "sandbox") == event, "what was asked for there may run here"
     assert arrivals(folder, "beta", running(folder, "beta"), troubles={"members": []}, gates=[], at=NOW + timedelta(minutes=1), place="sandbox") == []
 
 
@@ -406,7 +409,7 @@ def test_the_sandbox_says_nothing_of_real_aws(folder: Path) -> None:
 def test_a_file_that_is_none_is_said_and_stops_no_hold(folder: Path, text: str, told: str) -> None:
     """No traceback; somebody else's draft must not stop a hold."""
     (folder / "Pulumi.draft.yaml").write_text(text, encoding="utf-8")
-    assert set_hold(folder, "members", "91.4.2", "loses sessions", NOW, lift=False).kind == "hold"
+    assert [event.kind for event in set_hold(folder, "members", "91.4.2", "loses sessions", NOW, lift=False)] == ["hold"]
     (folder / "Pulumi.alpha.yaml").write_text(text, encoding="utf-8")
     with pytest.raises(RefusedError, match=told):
         moved(folder, Request("members", "alpha", "beta"), running(folder, "beta"), NOW)
@@ -417,7 +420,9 @@ def test_a_hold_of_a_version_that_was_built_twice_can_be_lifted(folder: Path) ->
     set_hold(folder, "members", "91.4.2", "loses sessions", NOW, lift=False)
     path = folder / "Pulumi.alpha.yaml"
     path.write_text(path.read_text(encoding="utf-8").replace("members@sha256:0", "members@sha256:1"), encoding="utf-8")
-    assert set_hold(folder, "members", "91.4.2", "was the cache", NOW + timedelta(minutes=1), lift=True).kind == "release-hold"
+    assert len(set_hold(folder, "members", "91.4.2", "was not", NOW + timedelta(minutes=1), lift=False)) == 2
+    assert [event.kind for event in set_hold(folder, "members", "91.4.2", "was the cache", NOW + timedelta(minutes=2), lift=True)] == ["release-hold"] * 2
+    assert not any(record.held(record.read(folder), "members", "91.4.2", event.image) for event in record.read(folder))
 
 
 def test_a_release_for_a_service_that_is_switched_off_is_said(folder: Path) -> None:
@@ -427,3 +432,80 @@ def test_a_release_for_a_service_that_is_switched_off_is_said(folder: Path) -> N
     config["100xglobal:services"]["events"]["enabled"] = True
     state = running(folder, "alpha", updates=(Update("update", "succeeded", LONG_AGO, config),))
     assert "events is switched off in Pulumi.beta.yaml" in moved(folder, Request("events", "alpha", "beta"), state, NOW).notes[0]
+
+
+def test_a_rehearsal_is_followed_by_the_promotion_on_aws(folder: Path) -> None:
+    """The file has it already; what is looked at is AWS, and stands in its record, with what the file had before."""
+    first = moved(folder, Request("members", "alpha", "beta"), running(folder, "alpha"), NOW)
+    with pytest.raises(RefusedError, match="already: nothing to move"):
+        moved(folder, Request("members", "alpha", "beta"), running(folder, "alpha"), NOW + timedelta(minutes=1))
+    second = moved(folder, Request("members", "alpha", "beta", place="aws"), running(folder, "alpha"), NOW + timedelta(minutes=1))
+    assert second.before == second.after == first.after
+    assert (second.event.place, second.event.block) == ("aws", first.event.block)
+
+
+def test_a_rollback_from_another_place_is_not_one_further_back(folder: Path) -> None:
+    """Who forgot `--on aws` and says it the second time takes no good release away."""
+    for minute, number in enumerate(("2.0.0", "3.0.0")):
+        version(folder, "alpha", number)
+        moved(folder, Request("members", "alpha", "beta", place="aws"), running(folder, "alpha"), NOW + timedelta(minutes=minute))
+    roll_back(folder, "members", "beta", "slow", NOW + timedelta(minutes=3))
+    again, hold = roll_back(folder, "members", "beta", "slow", NOW + timedelta(minutes=4), place="aws")
+    assert hold is None
+    assert wanted(folder, "beta", "members")["version"] == "2.0.0"
+    assert (again.event.kind, again.event.place, again.event.version) == ("rollback", "aws", "2.0.0")
+
+
+def test_releases_that_lead_back_to_the_bad_one_are_refused(folder: Path) -> None:
+    """1, then 2, which is held, then 1 again: nothing good was before it."""
+    version(folder, "alpha", "2.0.0")
+    moved(folder, Request("members", "alpha", "beta"), running(folder, "alpha"), NOW)
+    set_hold(folder, "members", "2.0.0", "bad", NOW + timedelta(minutes=1), lift=False)
+    path = folder / "Pulumi.alpha.yaml"
+    first = record.read(folder, "members")[0].block
+    path.write_text(blocks.with_release(path.read_text(encoding="utf-8"), "members", first, "f"), encoding="utf-8")
+    beta = folder / "Pulumi.beta.yaml"
+    beta.write_text(beta.read_text(encoding="utf-8").replace("'16.10'", '"16.9"'), encoding="utf-8")
+    moved(folder, Request("members", "alpha", "beta"), running(folder, "alpha"), NOW + timedelta(minutes=2))
+    before = beta.read_bytes()
+    with pytest.raises(RefusedError, match=r"2\.0\.0 is passed over, as it is held: bad|the record has no promotion"):
+        roll_back(folder, "members", "beta", "worse", NOW + timedelta(minutes=3))
+    assert beta.read_bytes() == before
+
+
+def test_a_second_rollback_after_a_kept_database_goes_one_further_back(folder: Path) -> None:
+    """The release that it went back to is known, though its database is newer now."""
+    version(folder, "alpha", "2.0.0")
+    path = folder / "Pulumi.alpha.yaml"
+    path.write_text(path.read_text(encoding="utf-8").replace("'16.10'", '"16.9"'), encoding="utf-8")
+    moved(folder, Request("members", "alpha", "beta"), running(folder, "alpha"), NOW)
+    version(folder, "alpha", "3.0.0")
+    path.write_text(path.read_text(encoding="utf-8").replace('"16.9"', '"16.10"'), encoding="utf-8")
+    moved(folder, Request("members", "alpha", "beta"), running(folder, "alpha"), NOW + timedelta(minutes=1))
+    first, _ = roll_back(folder, "members", "beta", "slow", NOW + timedelta(minutes=2))
+    assert (first.event.version, wanted(folder, "beta", "members")["database_engine"]) == ("2.0.0", "16.10")
+    arrivals(folder, "beta", running(folder, "beta"), troubles={"members": []}, gates=[], at=NOW + timedelta(minutes=3))
+    second, _ = roll_back(folder, "members", "beta", "slow too", NOW + timedelta(minutes=4))
+    assert (second.event.version, wanted(folder, "beta", "members")["database_engine"]) == ("1.4.2", "16.10")
+
+
+def test_what_was_before_a_destroy_says_nothing(folder: Path) -> None:
+    """The soak begins anew, and a stack that is going up again is new."""
+    config = running(folder, "alpha").config()
+    good, gone = Update("update", "succeeded", LONG_AGO, config), Update("destroy", "succeeded", NOW - timedelta(hours=2), config)
+    newest = Update("update", "succeeded", NOW - timedelta(minutes=5), config)
+    assert running(folder, "alpha", updates=(newest, gone, good)).since("members") == NOW - timedelta(minutes=5)
+    assert running(folder, "alpha", updates=(Update("update", "failed", NOW, config), gone, good)).latest() is None
+
+
+def test_a_release_with_an_anchor_or_in_another_encoding_is_refused_in_words(folder: Path) -> None:
+    """No traceback."""
+    path = folder / "Pulumi.alpha.yaml"
+    text = path.read_text(encoding="utf-8")
+    state = running(folder, "beta")
+    path.write_text(text.replace("machine_image: ami", "machine_image: &ami ami", 1).replace("machine_image: ami-0123456789abcdef0", "machine_image: *ami"), encoding="utf-8")
+    with pytest.raises(RefusedError, match="cannot be read by itself"):
+        moved(folder, Request("members", "alpha", "beta"), state, NOW)
+    path.write_bytes(text.encode() + b"# \xe9\n")
+    with pytest.raises(RefusedError, match="is not UTF-8 text"):
+        moved(folder, Request("members", "alpha", "beta"), state, NOW)
