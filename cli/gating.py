@@ -53,6 +53,19 @@ class Judged:
     idle: bool
 
 
+@dataclass(frozen=True)
+class Applied:
+    """What became of an update: None where the gate is closed; what the gate said; and whose change was meant, None for everybody's."""
+
+    outcome: Outcome | None
+    gates: list[str]
+    meant: tuple[str, ...] | None = None
+
+    def is_of(self, service: str) -> bool:
+        """Tell whether a service's change was meant."""
+        return self.meant is None or service in self.meant or gates.EVERYTHING in self.meant
+
+
 def clock() -> datetime:
     """Return the time."""
     return datetime.now(UTC)
@@ -175,38 +188,35 @@ def up_in_turn(folder: Path, place: Place, environment: str, options: Options) -
         held = [finding for finding in gates.release_findings(deployed, gates.wanted_config(folder, environment), record.read(folder), place.name) if finding.rule == "held"]
         if held:
             raise SandboxError("\n".join(f"{finding.urn.rsplit('::', 1)[-1]} {finding.message}" for finding in held))
-        outcome = place.update(["up", "--stack", environment, "--yes", *parallel(), *options.passed_on], environment)
-        gated = ["nothing was there: everything is new"]
+        applied = Applied(place.update(["up", "--stack", environment, "--yes", *parallel(), *options.passed_on], environment), ["nothing was there: everything is new"])
     else:
         mend_what_aws_took_back(place, deployed)
         with tempfile.TemporaryDirectory(prefix="plan-") as scratch:
-            closed, outcome, gated = gated_update(folder, place, environment, Path(scratch) / "plan.json", options)
-        if closed:
-            return GATE_CLOSED
-    if outcome.locked_by:
-        raise queueing.LockedError(f"another process began to change {environment} just now: {outcome.locked_by}. Nothing was done; run the same command again")
+            applied = gated_update(folder, place, environment, Path(scratch) / "plan.json", options)
+    if applied.outcome is None:
+        return GATE_CLOSED
+    if applied.outcome.locked_by:
+        raise queueing.LockedError(f"another process began to change {environment} just now: {applied.outcome.locked_by}. Nothing was done; run the same command again")
     after = place.deployed(environment)
-    if outcome.status:
-        return after_failure(folder, place, after, gated)
-    return after_success(folder, place, after, gated)
+    return after_failure(folder, place, after, applied) if applied.outcome.status else after_success(folder, place, after, applied)
 
 
-def gated_update(folder: Path, place: Place, environment: str, plan: Path, options: Options) -> tuple[bool, Outcome, list[str]]:
-    """Preview, gate, and apply exactly the plan, on the very state that was gated; return whether the gate is closed, how it ended, and what the gate said."""
+def gated_update(folder: Path, place: Place, environment: str, plan: Path, options: Options) -> Applied:
+    """Preview, gate, and apply exactly the plan, on the very state that was gated."""
     for _ in range(ATTEMPTS):
         found = judged(folder, place, environment, plan, options)
         verdict = found.verdict
         typer.echo(gates.show(verdict, "text", environment, place.suffix))
         if verdict.refused:
-            return True, Outcome(0), []
+            return Applied(None, [])
         if found.idle:
             typer.echo(f"{environment}: nothing to change; {len(found.deployed.resources)} resources are as they should be")
-            return False, Outcome(0), verdict.in_words()
+            return Applied(Outcome(0), verdict.in_words(), ())
         if place.deployed(environment).digest != found.deployed.digest:
             tell(f"{environment} was changed while its preview was gated: looking again")
             continue
         outcome = place.update(["up", "--stack", environment, "--yes", "--plan", str(plan), *parallel(), *options.passed_on], environment)
-        return False, outcome, verdict.in_words()
+        return Applied(outcome, verdict.in_words(), verdict.changed_services)
     raise SandboxError(f"{environment} was changed {ATTEMPTS} times while its preview was gated: somebody else is at work there. Run the same command again")
 
 
@@ -219,7 +229,7 @@ def mend_what_aws_took_back(place: Place, deployed: Deployed) -> None:
             raise SandboxError(f"the state of {urn} could not be refreshed: {done.stderr.strip() or done.stdout.strip()}")
 
 
-def after_failure(folder: Path, place: Place, deployed: Deployed, gated: Sequence[str]) -> int:
+def after_failure(folder: Path, place: Place, deployed: Deployed, applied: Applied) -> int:
     """Record and say how an update failed."""
     environment = deployed.stack
     events = record.read(folder)
@@ -227,8 +237,8 @@ def after_failure(folder: Path, place: Place, deployed: Deployed, gated: Sequenc
     for service, release in promote.releases_in(promote.read_text(folder, environment)).items():
         move = record.on_its_way(events, service, environment, place.name)
         if move and move.release == fingerprint(release) and deployed.release(service) != release:
-            promote.outcome(folder, move, why, gated, clock())
-    if gated and gated[0].startswith("open"):
+            promote.outcome(folder, move, why, applied.gates, clock())
+    if applied.meant is not None:
         sys.stderr.write('infra: "expected resource operations ... but none were seen" only says that the update stopped before these; the reason is another line.\n')
     if deployed.pending:
         sys.stderr.write(f"infra: some operations did not end; `./infra up {environment}{place.suffix}` will say how to go on.\n")
@@ -243,12 +253,13 @@ def not_seen(folder: Path, place: Place, deployed: Deployed, gated: Sequence[str
     promote.arrivals(folder, deployed.stack, deployed, troubles=unseen, gates=gated, at=clock(), place=place.name)
 
 
-def after_success(folder: Path, place: Place, deployed: Deployed, gated: Sequence[str]) -> int:
-    """Wait for the servers, record what arrived, and say what is not well."""
-    services = deployed.services()
+def after_success(folder: Path, place: Place, deployed: Deployed, applied: Applied) -> int:
+    """Wait for the servers of whose change was meant, record what arrived, and say what is not well: another's trouble is told, and fails nobody's update."""
+    events, gated = record.read(folder), applied.gates
+    services = [service for service in deployed.services() if applied.is_of(service) or record.on_its_way(events, service, deployed.stack, place.name)]
     try:
         aws_health.wait_for_servers(place, deployed, services)
-        unhealthy = aws_health.unhealthy(place, deployed, services)
+        unhealthy = aws_health.unhealthy(place, deployed, deployed.services())
     except KeyboardInterrupt:
         sys.stderr.write(f"infra: not waiting any longer; AWS goes on replacing servers by itself. `./infra status{place.suffix}` tells how it ends.\n")
         not_seen(folder, place, deployed, gated)
@@ -259,7 +270,10 @@ def after_success(folder: Path, place: Place, deployed: Deployed, gated: Sequenc
     for event in promote.arrivals(folder, deployed.stack, deployed, troubles=unhealthy, gates=gated, at=clock(), place=place.name):
         if event.kind == "arrive":
             typer.echo(f"{event.service} {event.version} has arrived in {event.environment}: commit its new file below {record.FOLDER}/{event.service}/")
-    bad = [f"{service}: {trouble}" for service, troubles in unhealthy.items() for trouble in troubles]
+    for service, troubles in unhealthy.items():
+        if troubles and service not in services:
+            sys.stderr.write(f"infra: not of this update, but not well: {service}: {'; '.join(troubles)}\n")
+    bad = [f"{service}: {trouble}" for service in services for trouble in unhealthy[service]]
     if not bad:
         return 0
     sys.stderr.write(

@@ -188,10 +188,33 @@ def test_going_back_after_a_failed_update_that_changed_nothing_runs_an_update(pl
 
 def test_servers_that_do_not_come_up_are_no_arrival(place: Pretended, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit 5, and the way out."""
-    monkeypatch.setattr(aws_health, "unhealthy", lambda *_: {"members": ["0 of at least 2 servers"]})
+    monkeypatch.setattr(aws_health, "unhealthy", lambda _place, _deployed, services: {service: ["0 of at least 2 servers"] if service == "members" else [] for service in services})
     assert promoted(place) == gating.NOT_UP
     assert kinds(place) == ["promote", "fail"]
     assert "./infra rollback SERVICE beta" in capsys.readouterr().err
+
+
+def test_another_services_trouble_is_told_and_fails_no_promotion(place: Pretended, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each moves at its own pace."""
+    monkeypatch.setattr(
+        aws_health, "unhealthy", lambda _place, _deployed, services: {service: ["0 of at least 2 servers"] if service == "payments" else [] for service in services}
+    )
+    assert promoted(place) == 0
+    assert kinds(place) == ["promote", "arrive"]
+    assert "not of this update, but not well: payments: 0 of at least 2 servers" in capsys.readouterr().err
+
+
+def test_who_stops_waiting_for_servers_loses_no_sign_off(place: Pretended, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The record says that nobody saw it arrive, and what the gate said."""
+
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(aws_health, "wait_for_servers", stopped)
+    assert promoted(place) == gating.NOT_UP
+    last = record.read(place.folder, "members")[-1]
+    assert (last.kind, last.gates) == ("fail", ["open, 1 changes in members"])
+    assert "nobody saw whether its servers came up" in last.reason
 
 
 def test_another_who_took_the_lock_in_between_is_named(place: Pretended, capsys: pytest.CaptureFixture[str]) -> None:
