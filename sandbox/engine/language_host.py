@@ -138,7 +138,7 @@ class WithoutDebug:
 
 def debug_is_shown() -> bool:
     """Tell whether the engine was started to show debug messages, from its command line: no request says it."""
-    done = subprocess.run(["ps", "-o", "args=", "-p", str(os.getppid())], capture_output=True, text=True, check=False)
+    done = subprocess.run(["ps", "-ww", "-o", "args=", "-p", str(os.getppid())], capture_output=True, text=True, check=False)
     options = done.stdout.split()
     return not options or any(option in {"-d", "--logtostderr"} or option.startswith("--debug") for option in options) or "PULUMI_OPTION_DEBUG" in os.environ
 

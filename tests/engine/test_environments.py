@@ -119,9 +119,8 @@ def brought_up(clone: Clone, target: str, arriving: tuple[str, ...]) -> dict[str
 
 
 def expected(*services: str) -> dict[str, str]:
-    """Return what the promotion of services changes: their template and group, and of payments its database's version, in place."""
-    out = {f"{service}-servers-{part}": "update" for service in services for part in ("template", "group")}
-    return out | ({"payments-database-instance": "update"} if "payments" in services else {})
+    """Return what the promotion of services changes: their template and group."""
+    return {f"{service}-servers-{part}": "update" for service in services for part in ("template", "group")}
 
 
 @pytest.mark.usefixtures("environments")
@@ -130,8 +129,7 @@ def test_each_service_moves_to_beta_and_prod_and_nothing_else_does(clone: Clone)
     path = clone.root / "Pulumi.alpha.yaml"
     text = re.sub(r"(?m)^(        version: \d+\.\d+\.)\d+$", r"\g<1>99", path.read_text(encoding="utf-8"))
     text = re.sub(r"@sha256:.", "@sha256:0", text).replace("ami-0123456789abcdef0", "ami-0123456789abcdef1").replace('{SIGN_UP: "open"}', '{SIGN_UP: "closed", NEW: "1"}')
-    head, payments = text.split("    payments:\n", 1)
-    path.write_text(f"{head}    payments:\n{payments.replace('16.9', '16.10', 1)}", encoding="utf-8")
+    path.write_text(text, encoding="utf-8")
     refused = clone.infra("promote", "members", "--from", "alpha", "--to", "beta")
     assert refused.returncode == 1
     assert "bring alpha up" in refused.stdout
@@ -158,6 +156,20 @@ def test_each_service_moves_to_beta_and_prod_and_nothing_else_does(clone: Clone)
     assert to_prod == {service: expected(service) for service in SERVICES}
     history = clone.infra("history", "members").stdout
     assert [line.split()[2] for line in history.splitlines()] == ["hotfix", "arrive", "hotfix", "arrive"]
+
+
+@pytest.mark.usefixtures("environments")
+def test_a_newer_database_is_an_update_in_place(clone: Clone) -> None:
+    """Not a replacement; only the record misses that somebody promoted it."""
+    path = clone.root / "Pulumi.prod.yaml"
+    kept = path.read_text(encoding="utf-8")
+    head, payments = kept.split("    payments:\n", 1)
+    path.write_text(f"{head}    payments:\n{payments.replace('16.9', '16.10', 1)}", encoding="utf-8")
+    steps, gate = clone.steps("prod"), clone.infra("gate", "prod", "--format", "json")
+    path.write_text(kept, encoding="utf-8")
+    assert {step["urn"].rsplit("::", 1)[-1]: step["op"] for step in steps} == {"payments-database-instance": "update"}
+    report = json.loads(gate.stdout[gate.stdout.index("{") :])
+    assert {finding["rule"] for finding in report["findings"]} == {"record"}, report
 
 
 @pytest.mark.usefixtures("environments")
