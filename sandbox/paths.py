@@ -15,6 +15,7 @@ from sandbox.errors import SandboxError
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = "100xglobal"
+SILENT_SECONDS = 2  # who waits for less is not worth a line
 
 
 def user_cache() -> Path:
@@ -94,13 +95,13 @@ def only_one(lock: Path, waiting_for: str) -> Iterator[None]:
     """Hold an exclusive lock on a file; say so when another process has it. The system frees it if the holder dies."""
     lock.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with lock.open("w", encoding="utf-8") as file:
-        told = False
+        told, began = False, time.monotonic()
         while True:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
-                if not told:
+                if not told and time.monotonic() - began > SILENT_SECONDS:
                     tell(f"waiting for another process: {waiting_for}")
                     told = True
                 time.sleep(0.2)
