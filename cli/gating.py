@@ -4,6 +4,7 @@ import contextlib
 import json
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -139,12 +140,20 @@ def up(folder: Path, place: Place, environment: str, options: Options) -> int:
             f"infra: {forbidden} is not for `./infra up`, which applies exactly what it has previewed and gated. Ungated: {place.pulumi} up --stack {environment} ...\n"
         )
         return USAGE
-    try:
-        with told(), queueing.turn(place.queue_folder(environment), environment, lambda: place.locked_by(environment), options.wait_minutes):
-            status = up_in_turn(folder, place, environment, options)
-    except queueing.LockedError as error:
-        sys.stderr.write(f"infra: {error}\n")
-        return LOCKED
+    deadline = time.monotonic() + options.wait_minutes * 60
+    while True:
+        left = max(deadline - time.monotonic(), 0)
+        try:
+            with told(), queueing.turn(place.queue_folder(environment), environment, lambda: place.locked_by(environment), left / 60):
+                status = up_in_turn(folder, place, environment, options)
+            break
+        except queueing.LockedError as error:
+            if not left:
+                sys.stderr.write(f"infra: {error}\n")
+                return LOCKED
+            # Who has the lock on another machine is only known by trying, so it is tried again.
+            tell(f"{error} Waiting, for {left / 60:.0f} min at most")
+            time.sleep(queueing.LOOK_SECONDS)
     if status == 0:
         show_services(place, environment)
     return status
@@ -196,7 +205,7 @@ def up_in_turn(folder: Path, place: Place, environment: str, options: Options) -
     if applied.outcome is None:
         return GATE_CLOSED
     if applied.outcome.locked_by:
-        raise queueing.LockedError(f"another process began to change {environment} just now: {applied.outcome.locked_by}. Nothing was done; run the same command again")
+        raise queueing.LockedError(f"another process began to change {environment} just now: {applied.outcome.locked_by}. Nothing was done.")
     after = place.deployed(environment)
     return after_failure(folder, place, after, applied) if applied.outcome.status else after_success(folder, place, after, applied)
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from cli import aws_health, gating, promotion
+from cli import aws_health, gating, promotion, queueing
 from cli.gating import Options
 from cli.places import Outcome, Place
 from release import record
@@ -223,6 +223,16 @@ def test_another_who_took_the_lock_in_between_is_named(place: Pretended, capsys:
     assert promoted(place) == gating.LOCKED
     assert "kim, process 7" in capsys.readouterr().err
     assert kinds(place) == ["promote"]
+
+
+def test_another_who_took_the_lock_in_between_is_waited_for_where_that_is_asked(place: Pretended, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """As on another machine, whose lock is only known by trying: it is gated and tried again."""
+    monkeypatch.setattr(queueing, "LOOK_SECONDS", 0.01)
+    place.outcomes = [Outcome(255, "kim, process 7"), Outcome(255, "kim, process 7"), Outcome(0)]
+    assert promoted(place, Options(wait_minutes=1)) == 0
+    assert kinds(place) == ["promote", "arrive"]
+    assert len(place.updates) == 3
+    assert "kim, process 7. Nothing was done. Waiting, for 1 min at most" in capsys.readouterr().err
 
 
 def test_a_failing_up_of_another_service_says_nothing_of_one_that_runs(place: Pretended) -> None:
