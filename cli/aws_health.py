@@ -110,4 +110,4 @@ def wait_for_servers(place: Place, deployed: Deployed, services: Sequence[str]) 
                 return
             line.show("; ".join(going))
             time.sleep(LOOK_SECONDS if place.name == "aws" else LOOK_SECONDS / 5)
-    sys.stderr.write(f"infra: servers are still being replaced after {LONGEST_MINUTES} min; `./infra status` tells how it ends\n")
+    sys.stderr.write(f"infra: servers are still being replaced after {LONGEST_MINUTES} min; `./infra status{place.suffix}` tells how it ends\n")

@@ -127,7 +127,7 @@ def sign_off(folder: Path, urn: str, rule: str, reason: str, days: int) -> int:
         if not urn.startswith("urn:pulumi:") or urn.count("::") < 3:  # noqa: PLR2004 the parts of a URN
             raise sign_offs.SignOffError(f"{urn!r} is no URN: take it from what the gate printed")
         entry = {"urn": urn, "rule": rule, "reason": reason, "by": record.author(folder), "expires": today + timedelta(days=days)}
-        (written,) = sign_offs.write(folder, [sign_offs.sign_off(entry, "sign-off")])
+        written = sign_offs.write(folder, sign_offs.sign_off(entry, "sign-off"))
     except TROUBLES as error:
         return refuse(error)
     typer.echo(f"wrote {written.relative_to(folder)}: commit it, so that others see what was meant")

@@ -126,10 +126,10 @@ def reaches_others(inputs: Mapping[str, Any] | None, theirs: frozenset[str]) -> 
 
 def release_findings(deployed: Deployed, wanted: Mapping[str, Any], events: Sequence[record.Event], place: str) -> list[Finding]:
     """Return releases that would come and may not: held ones, and ones that no promotion brought to this environment of this place."""
-    out = []
+    out, unfinished = [], deployed.unfinished()
     for service, block in sorted((wanted.get(SERVICES_KEY) or {}).items()):
-        release = block.get("release") or {}
-        if not block.get("enabled", True) or (release == deployed.release(service) and service not in deployed.unfinished()):
+        release, runs = block.get("release") or {}, deployed.release(service)
+        if not block.get("enabled", True) or (release == runs and service not in unfinished):
             continue
         urn = f"urn:pulumi:{deployed.stack}::100xglobal::{SERVICE_TYPE}::{service}"
         hold = record.held(events, service, release.get("version"), release.get("image"))
@@ -138,7 +138,7 @@ def release_findings(deployed: Deployed, wanted: Mapping[str, Any], events: Sequ
                 Finding("held", urn, f"{release.get('version')} is held by {hold.by}: {hold.reason}. Lift it with `./infra release-hold {service} {hold.version} --reason ...`")
             )
         move = record.last_move(events, service, deployed.stack, place)
-        if deployed.stack not in PATH[1:] or deployed.release(service) is None or deployed.release(service) == release:
+        if deployed.stack not in PATH[1:] or runs is None or runs == release:
             continue  # alpha's come from CI; and the first release of a service in an environment comes with its file
         if move is None or move.release != fingerprint(release):
             out.append(

@@ -102,15 +102,20 @@ def config_in(text: str, file: str = "an environment's file") -> Mapping[str, An
     return config
 
 
+def released(block: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the release in a service's block; empty where there is none."""
+    release = block.get("release")
+    return release if isinstance(release, dict) else {}
+
+
 def release_in(text: str, service: str) -> dict[str, Any]:
     """Return a service's release in a file's text; empty where there is none."""
-    release = services_in(text).get(service, {}).get("release")
-    return release if isinstance(release, dict) else {}
+    return released(services_in(text).get(service, {}))
 
 
 def releases_in(text: str) -> dict[str, dict[str, Any]]:
     """Return the release of each service that a file's text switches on."""
-    return {name: release_in(text, name) for name, block in services_in(text).items() if block and block.get("enabled", True)}
+    return {name: released(block) for name, block in services_in(text).items() if block and block.get("enabled", True)}
 
 
 def soak_of(source: str, target: str) -> timedelta:
@@ -144,8 +149,9 @@ def reasons_against(request: Request, wanted: Mapping[str, Any], source: Deploye
     if not troubles:
         checks.append("healthy: no failed update, half-made resource or pending operation; its servers and targets in service")
     # Pulumi's update ends before the servers are replaced: the release runs since both have.
-    times = [time for time in (source.since(request.service), servers.came_up) if time]
-    since, soak = max(times) if source.since(request.service) else None, soak_of(request.source, request.target)
+    since, soak = source.since(request.service), soak_of(request.source, request.target)
+    if since and servers.came_up:
+        since = max(since, servers.came_up)
     if since and at - since >= soak:
         checks.append(f"has run for {in_words(at - since)} (asked: {in_words(soak)})")
     elif since and request.hotfix:

@@ -24,8 +24,9 @@ class Event:
     """One event. at: UTC, ISO 8601. image: of the release it is about. environment: where it went, arrived or failed.
 
     place: where it was asked for, `sandbox` or `aws`: what happened in the one says nothing of the other. release: the
-    fingerprint of the whole release. restored: of the one that a rollback went back to, where it kept a newer database. block: what the environment's file had before, so that a rollback can put it
-    back. checks: what was looked at, in words. gates: what the gate said, and what somebody overrode.
+    fingerprint of the whole release. restored: of the one that a rollback went back to, which may have kept a newer database.
+    block: what the environment's file had before, so that a rollback can put it back. checks: what was looked at, in words.
+    gates: what the gate said, and what somebody overrode.
     """
 
     kind: EventKind

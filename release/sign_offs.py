@@ -1,7 +1,6 @@
 """Somebody's word that a finding of the gate is meant: one small file each, so that two teams never write the same."""
 
 import re
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
@@ -62,14 +61,11 @@ def sign_off(entry: object, where: str) -> SignOff:
     return SignOff(str(entry["urn"]), str(entry["rule"]), str(entry["reason"]), str(entry["by"]), expires)
 
 
-def write(folder: Path, signs: Iterable[SignOff]) -> list[Path]:
-    """Write sign-offs, a file each; SignOffError where one stands already."""
-    written = []
-    for sign in signs:
-        name = re.sub(r"[^A-Za-z0-9-]", "-", f"{stack_of(sign.urn)}-{name_of(sign.urn)}-{sign.rule}-until-{sign.expires}")
-        path = folder / FOLDER / f"{name}.yaml"
-        if path.exists():
-            raise SignOffError(f"{path.relative_to(folder).as_posix()} is there already: change that, or take it away")
-        write_new(path, {**asdict(sign), "expires": sign.expires})
-        written.append(path)
-    return written
+def write(folder: Path, sign: SignOff) -> Path:
+    """Write a sign-off into a file of its own; SignOffError where it stands already."""
+    name = re.sub(r"[^A-Za-z0-9-]", "-", f"{stack_of(sign.urn)}-{name_of(sign.urn)}-{sign.rule}-until-{sign.expires}")
+    path = folder / FOLDER / f"{name}.yaml"
+    if path.exists():
+        raise SignOffError(f"{path.relative_to(folder).as_posix()} is there already: change that, or take it away")
+    write_new(path, {**asdict(sign), "expires": sign.expires})
+    return path
