@@ -1,32 +1,37 @@
-"""One environment of 100xglobal.com: its foundation, and each service that Pulumi.<environment>.yaml switches on."""
+"""One environment of 100xglobal.com: its foundation, and the services that Pulumi.<environment>.yaml enables."""
 
 from pathlib import Path
 
 import pulumi
+from pulumi.runtime import get_config
 
-from components.service_environment import ServiceEnvironment
+from components.service_environment import ServiceEnvironment, ServiceEnvironmentArgs
 from foundation.environment import Foundation
-from foundation.guard import refuse_mixed_up_targets
-from foundation.handover import service_arguments
+from foundation.guard import refuse_sandbox_stack_on_real_aws
 from services import all_services
-from settings import SettingsError, settings_of_stack, value_of
+from settings.check import parse_config_value, settings_of_stack
+from settings.problems import SettingsError
+from settings.project_files import ACCOUNTS_KEY, ENVIRONMENT_KEY, REGION_KEY, SERVICES_KEY
 
-refuse_mixed_up_targets()
+refuse_sandbox_stack_on_real_aws()
 specs = all_services()
-ours, aws = pulumi.Config(), pulumi.Config("aws")
-values = {
-    "aws:region": aws.get("region"),
-    "aws:allowedAccountIds": value_of(aws.get("allowedAccountIds")),
-    "100xglobal:environment": value_of(ours.get("environment")),
-    "100xglobal:services": value_of(ours.get("services")),
-}
+keys = (REGION_KEY, ACCOUNTS_KEY, ENVIRONMENT_KEY, SERVICES_KEY)
+config = {key: parse_config_value(get_config(key)) for key in keys}
 try:
-    settings = settings_of_stack(pulumi.get_stack(), values, Path(__file__).parent, specs, warn=pulumi.log.warn)
+    settings = settings_of_stack(pulumi.get_stack(), config, Path(__file__).parent, specs, warn=pulumi.log.warn)
 except SettingsError as error:
     raise pulumi.RunError(str(error)) from None
 
-foundation = Foundation(settings).made
-services = {name: ServiceEnvironment(name, service_arguments(specs[name], service, foundation.shared)) for name, service in settings.enabled_services().items()}
+foundation = Foundation(settings)
+services = {
+    name: ServiceEnvironment(
+        name,
+        ServiceEnvironmentArgs(
+            spec=specs[name], release=service.release, sizing=service.sizing, foundation=foundation.shared
+        ),
+    )
+    for name, service in settings.enabled_services().items()
+}
 
 pulumi.export("environment", foundation.outputs)
-pulumi.export("services", {name: service.summary() for name, service in services.items()})
+pulumi.export("services", {name: service.outputs for name, service in services.items()})

@@ -1,1 +1,1 @@
-"""The verbs of ./infra. Help around plain Pulumi, never a gate in its way: the program imports none of it."""
+"""The commands of `./infra`. They assist plain Pulumi and never get in its way: the program imports none of them."""

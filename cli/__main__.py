@@ -1,30 +1,36 @@
-"""`python -m cli`: what ./infra hands over to."""
+"""`python -m cli`: the entry point that the `./infra` script starts."""
 
 import sys
 
 from cli.app import app
-from sandbox.errors import SandboxError
-
-INTERRUPTED = 130  # what shells use for a command ended by Ctrl-C
+from cli.exit_codes import ExitCode
+from common.console import say
+from common.errors import InfraError, SandboxError
 
 
 def main() -> int:
-    """Run one command; what the user can mend is told without a traceback."""
+    """Run one command. What the user can fix is reported without a traceback."""
     try:
         app(prog_name="./infra")
     except SandboxError as error:
-        sys.stderr.write(f"infra: {error}\n")
-        return 1
+        say(str(error), "sandbox")
+        return ExitCode.FAILED
+    except InfraError as error:
+        say(str(error))
+        return ExitCode.FAILED
     except UnicodeDecodeError as error:
-        sys.stderr.write(f"infra: a file is not UTF-8 text ({error.reason} at byte {error.start}): save it as UTF-8. `./infra check` says which.\n")
-        return 1
+        say(
+            f"a file is not UTF-8 text ({error.reason} at byte {error.start}). Save it as UTF-8. To see which one:\n"
+            "  ./infra check"
+        )
+        return ExitCode.FAILED
     except OSError as error:
-        sys.stderr.write(f"infra: {error.strerror}: {error.filename}. Nothing was lost; mend it and run the same command again.\n")
-        return 1
+        say(f"{error.strerror}: {error.filename}. Fix this, then run the same command again.")
+        return ExitCode.FAILED
     except KeyboardInterrupt:
-        sys.stderr.write("infra: stopped. Nothing was lost; the same command goes on.\n")
-        return INTERRUPTED
-    return 0
+        say("interrupted. Run the same command again to continue.")
+        return ExitCode.INTERRUPTED
+    return ExitCode.SUCCESS
 
 
 sys.exit(main())

@@ -1,107 +1,259 @@
-"""The command line. Each verb imports what it needs when it runs, so that `./infra --help` answers at once."""
+"""The command line. Each command imports what it needs when it runs, so that `./infra --help` answers at once."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 ROOT = Path(__file__).resolve().parent.parent
+DEPLOY, RELEASES, CONFIGURE, DEVELOP = "Deploy", "Releases", "Configure", "Develop"
+PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
-    rich_markup_mode="markdown",
+    rich_markup_mode="rich",
     pretty_exceptions_enable=False,
-    help="Brings environments of 100xglobal.com up on this machine (`up`), and looks after their code (`test`, `lint`).\n\nOn real AWS use plain Pulumi: `pulumi up --stack beta`.",
+    help="Deploys environments of 100xglobal.com to a sandbox on this machine, and moves releases between them.\n\n"
+    "On real AWS, plain Pulumi works as well: `pulumi up --stack beta`.",
 )
-sandbox_app = typer.Typer(no_args_is_help=True, help="The emulated AWS on this machine: is it running, stop it, forget everything in it.")
-app.add_typer(sandbox_app, name="sandbox")
-new_app = typer.Typer(no_args_is_help=True, help="Write what is new: a service.")
-app.add_typer(new_app, name="new")
-
-Environment = Annotated[str, typer.Argument(help="The environment: a Pulumi.<environment>.yaml in this folder, such as alpha.", metavar="ENVIRONMENT")]
-PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
+sandbox_app = typer.Typer(no_args_is_help=True, help="Inspect, stop or empty the sandbox on this machine.")
+new_app = typer.Typer(no_args_is_help=True, help="Add something new, such as a service.")
+app.add_typer(sandbox_app, name="sandbox", rich_help_panel=DEVELOP)
+app.add_typer(new_app, name="new", rich_help_panel=CONFIGURE)
 
 
-On = Annotated[str, typer.Option("--on", envvar="INFRA_ON", help="sandbox, or aws: the stacks that this shell's own pulumi is logged in to.")]
-Meant = Annotated[
-    list[str] | None, typer.Option("--meant", help="A service whose change is meant though its block did not change, as after a change of code; or foundation, or everything.")
+Environment = Annotated[
+    str,
+    typer.Argument(metavar="ENVIRONMENT", help="An environment, such as alpha. It has a file Pulumi.ENVIRONMENT.yaml."),
 ]
-Wait = Annotated[float, typer.Option("--wait", help="Minutes to wait in the queue while another changes the environment. 0: do not wait.", min=0)]
+Service = Annotated[str, typer.Argument(metavar="SERVICE", help="A service, such as members.")]
+Version = Annotated[str, typer.Argument(metavar="VERSION", help="The version of a release, such as 1.4.2.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why. It is recorded in the journal.")]
+On = Annotated[
+    str,
+    typer.Option(
+        "--on", envvar="INFRA_ON", help="sandbox, or aws for the stacks that this shell's own pulumi is logged in to."
+    ),
+]
+Meant = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--meant",
+        help="A service whose changes are expected although its configuration is unchanged, as after a code change; "
+        "also foundation or everything. May be repeated.",
+    ),
+]
+Wait = Annotated[
+    float,
+    typer.Option("--wait", min=0, help="How many minutes to wait while someone else updates the environment."),
+]
+ThenUp = Annotated[bool, typer.Option("--up", help="Then run the gate and deploy the environment.")]
 
 
-@app.command(context_settings=PASS_ON)
-def up(environment: Environment, context: typer.Context, meant: Meant = None, wait: Wait = 0, on: On = "sandbox") -> None:
-    """Create or update an environment: what would change is gated, and exactly that is applied by a real `pulumi up`.
-
-    In the sandbox against an emulated AWS; what the machine lacks for it is fetched or built first, once. Options
-    of Pulumi's that only show more (--diff, --message) are passed on. Exits 3 when the gate is closed, 4 when another is changing the environment, 5 when its servers did
-    not come up.
-    """
-    from cli import gating, places
-
-    raise typer.Exit(gating.up(ROOT, places.checked(on, environment), environment, gating.Options(tuple(meant or ()), wait, tuple(context.args))))
+# --- deploy
 
 
-@app.command(context_settings=PASS_ON)
-def preview(environment: Environment, context: typer.Context) -> None:
-    """Show what `up` would change in the sandbox. More options are passed on, such as --diff or --json."""
-    from cli import stacks
-
-    raise typer.Exit(stacks.preview(environment, context.args))
-
-
-@app.command(context_settings=PASS_ON)
-def down(environment: Environment, context: typer.Context) -> None:
-    """Delete an environment from the sandbox. Refused by environments that protect their data, as in AWS."""
-    from cli import stacks
-
-    raise typer.Exit(stacks.down(environment, context.args))
-
-
-@app.command(name="pulumi", context_settings={**PASS_ON, "help_option_names": []})
-def run_pulumi(context: typer.Context) -> None:
-    """Run any Pulumi command in the sandbox, for example `./infra pulumi stack --show-urns --stack alpha`."""
-    from cli import stacks
-
-    raise typer.Exit(stacks.run_pulumi(context.args))
-
-
-@app.command()
-def env(environment: Annotated[str, typer.Argument(help="Whose account the commands act in.", metavar="[ENVIRONMENT]")] = "alpha") -> None:
-    """Print the exports that make plain `pulumi` work against the sandbox.
-
-    Use it as: eval "$(./infra env beta)". They hold for that shell until it ends.
-    """
-    from cli import stacks
-
-    typer.echo(stacks.exports(environment), nl=False)
-
-
-@app.command()
-def check(
-    output: Annotated[str, typer.Option("--format", help="text, json, or github for annotations in a pull request.")] = "",
+@app.command(context_settings=PASS_ON, rich_help_panel=DEPLOY)
+def up(
+    environment: Environment, context: typer.Context, meant: Meant = None, wait: Wait = 0, on: On = "sandbox"
 ) -> None:
-    """Check the files of all environments, alone and against each other. Needs no network, credentials or engine."""
-    from cli import checking
+    """Deploy an environment: preview it, run the gate, and apply exactly what passed.
 
-    raise typer.Exit(checking.check(ROOT, output or ("github" if os.environ.get("GITHUB_ACTIONS") == "true" else "text")))
+    Missing tools of the sandbox are installed first, once per machine. Options that only change Pulumi's output, such
+    as --diff and --message, are passed on.
+
+    Exit codes: 3 if the gate failed, 4 if someone else is updating the environment, 5 if its servers are unhealthy.
+    """
+    from cli import backends
+    from cli import up as command
+    from cli.gate import Options
+
+    backend = backends.backend_for(on, environment)
+    options = Options(tuple(meant or ()), wait, tuple(context.args))
+    raise typer.Exit(command.up(ROOT, backend, environment, options))
 
 
-@app.command()
-def explain(field: Annotated[str, typer.Argument(help="A field such as services.members.release.image, or only `environment`.", metavar="FIELD")]) -> None:
-    """Say what a field of Pulumi.<environment>.yaml means: type, default, limits, and whether it is promoted."""
-    from cli import checking
+@app.command(context_settings=PASS_ON, rich_help_panel=DEPLOY)
+def preview(environment: Environment, context: typer.Context, on: On = "sandbox") -> None:
+    """Show what `up` would change. Pulumi's own options are passed on, such as --diff and --json."""
+    from cli import backends
+    from cli import preview as command
 
-    raise typer.Exit(checking.explain(field))
+    raise typer.Exit(command.preview(backends.backend_for(on, environment), environment, context.args))
 
 
-@app.command()
+@app.command(rich_help_panel=DEPLOY)
+def gate(
+    environment: Environment,
+    layout: Annotated[str, typer.Option("--format", help="text, markdown or json.")] = "text",
+    meant: Meant = None,
+    on: On = "sandbox",
+) -> None:
+    """Check what `up` would change: unexpected changes, lost data and wider access fail the gate.
+
+    Exit codes: 0 if the gate passed, 3 if it failed.
+    """
+    from cli import backends
+    from cli import gate as command
+
+    backend = backends.backend_for(on, environment)
+    raise typer.Exit(command.gate(ROOT, backend, environment, layout, command.Options(tuple(meant or ()))))
+
+
+@app.command(name="status", rich_help_panel=DEPLOY)
+def show_status(
+    service: Annotated[
+        str, typer.Argument(metavar="SERVICE", help="Show how this service's release differs between environments.")
+    ] = "",
+    *,
+    drift: Annotated[bool, typer.Option(help="Compare AWS with Pulumi's state. Takes seconds per environment.")] = True,
+    on: On = "sandbox",
+) -> None:
+    """Show which release of each service runs in which environment, and what needs attention."""
+    from cli import backends, status
+
+    backend = backends.existing_backend(on)
+    if backend is None:
+        typer.echo(status.NOTHING_DEPLOYED)
+        return
+    if service:
+        raise typer.Exit(status.show_service(ROOT, backend, service))
+    raise typer.Exit(status.show_all(ROOT, backend, with_drift=drift))
+
+
+@app.command(context_settings=PASS_ON, rich_help_panel=DEPLOY)
+def down(environment: Environment, context: typer.Context) -> None:
+    """Delete an environment from the sandbox. Refused if the environment protects its data, as on AWS."""
+    from cli import pulumi
+
+    raise typer.Exit(pulumi.down(environment, context.args))
+
+
+# --- releases
+
+
+@app.command(rich_help_panel=RELEASES)
+def promote(
+    service: Service,
+    source: Annotated[str, typer.Option("--from", help="The environment that runs the release.")],
+    target: Annotated[str, typer.Option("--to", help="The environment that gets it.")],
+    *,
+    then_up: ThenUp = False,
+    hotfix: Annotated[
+        bool, typer.Option("--hotfix", help="Skip the soak time, never the gate. Needs --reason.")
+    ] = False,
+    reason: Reason = "",
+    wait: Wait = 0,
+    on: On = "sandbox",
+) -> None:
+    """Promote a service's release from one environment to another.
+
+    Refused unless the source runs exactly that release, it is healthy, it ran for the soak time, and nobody holds it.
+    """
+    from cli import backends
+    from cli import promote as command
+    from cli.gate import Options
+    from release.promote import Request
+
+    backend = backends.backend_for(on, source, target)
+    request = Request(service, source, target, hotfix, reason, on)
+    raise typer.Exit(command.promote(ROOT, backend, request, Options(wait_minutes=wait), then_up=then_up))
+
+
+@app.command(rich_help_panel=RELEASES)
+def rollback(
+    service: Service,
+    environment: Environment,
+    reason: Reason = "",
+    *,
+    then_up: ThenUp = False,
+    wait: Wait = 0,
+    on: On = "sandbox",
+) -> None:
+    """Restore the previous release that is not on hold, and hold the current one everywhere."""
+    from cli import backends
+    from cli import rollback as command
+    from cli.gate import Options
+    from release.promote import Request
+
+    backend = backends.backend_for(on, environment) if then_up else None
+    request = Request(service, "", environment, reason=reason, backend=on)
+    raise typer.Exit(command.rollback(ROOT, backend, request, Options(wait_minutes=wait)))
+
+
+@app.command(rich_help_panel=RELEASES)
+def hold(service: Service, version: Version, reason: Reason = "") -> None:
+    """Hold a release: it cannot be promoted or deployed anywhere until the hold is lifted."""
+    from cli import hold as command
+
+    raise typer.Exit(command.hold(ROOT, service, version, reason))
+
+
+@app.command(rich_help_panel=RELEASES)
+def unhold(service: Service, version: Version, reason: Reason = "") -> None:
+    """Lift the hold on a release."""
+    from cli import hold as command
+
+    raise typer.Exit(command.unhold(ROOT, service, version, reason))
+
+
+@app.command(rich_help_panel=RELEASES)
+def history(service: Service, on: On = "sandbox") -> None:
+    """Show a service's promotions, deployments, rollbacks and holds: when, by whom and why."""
+    from cli import backends
+    from cli import history as command
+
+    raise typer.Exit(command.history(ROOT, backends.existing_backend(on), service))
+
+
+@app.command(name="sign-off", rich_help_panel=RELEASES)
+def sign_off(
+    urn: Annotated[str, typer.Argument(metavar="URN", help="The resource, as the gate prints it.")],
+    rule: Annotated[
+        str, typer.Option("--rule", help="The finding: outside, data, protect, widening, provider or not-promoted.")
+    ],
+    reason: Reason = "",
+    days: Annotated[int, typer.Option("--days", help="For how many days it is valid.", min=1, max=30)] = 3,
+) -> None:
+    """Accept a finding of the gate. Writes a file to commit, for one resource and one rule, with an expiry date."""
+    from cli import sign_off as command
+
+    raise typer.Exit(command.sign_off(ROOT, urn, rule, reason, days))
+
+
+# --- configure
+
+
+@app.command(rich_help_panel=CONFIGURE)
+def check(
+    output: Annotated[
+        str, typer.Option("--format", help="text, json, or github for annotations of a pull request.")
+    ] = "",
+) -> None:
+    """Check the files of all environments, alone and together. Needs no network, credentials or engine."""
+    from cli import check as command
+
+    layout = output or ("github" if os.environ.get("GITHUB_ACTIONS") == "true" else "text")
+    raise typer.Exit(command.check(ROOT, layout))
+
+
+@app.command(rich_help_panel=CONFIGURE)
+def explain(
+    field: Annotated[
+        str, typer.Argument(metavar="FIELD", help="A field, such as services.members.release.image, or environment.")
+    ],
+) -> None:
+    """Explain a field of the environment files: its type, default and limits, and whether it is promoted."""
+    from cli import explain as command
+
+    raise typer.Exit(command.explain(field))
+
+
+@app.command(rich_help_panel=CONFIGURE)
 def schema() -> None:
-    """Write the JSON Schema of the environments' files anew, by which editors complete and check them."""
+    """Write the JSON Schema with which editors complete and check the environment files."""
     from settings.reference import SCHEMA_FILE, schema_text
 
     (ROOT / SCHEMA_FILE).write_text(schema_text(), encoding="utf-8")
@@ -109,178 +261,106 @@ def schema() -> None:
 
 @new_app.command(name="service")
 def new_service(
-    name: Annotated[str, typer.Argument(help="Its name, which is its host too: at most 11 characters.", metavar="NAME")],
-    environments: Annotated[list[str] | None, typer.Option("--in", help="An environment that wants it; once for each. All, where left out.")] = None,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Its name and its host. At most 11 characters.")],
+    environments: Annotated[
+        list[str] | None, typer.Option("--in", help="An environment to add it to. May be repeated; default: all.")
+    ] = None,
 ) -> None:
-    """Write a new service: services/NAME.py, and a block that is switched off in each environment's file."""
-    from cli import checking
+    """Add a service: services/NAME.py, and a disabled block in each environment's file."""
+    from cli import new
 
-    raise typer.Exit(checking.new_service(ROOT, name, environments))
-
-
-Reason = Annotated[str, typer.Option("--reason", help="Why; it stands in the record.")]
+    raise typer.Exit(new.new_service(ROOT, name, environments))
 
 
-@app.command()
-def promote(
-    service: Annotated[str, typer.Argument(help="The service whose release moves.", metavar="SERVICE")],
-    source: Annotated[str, typer.Option("--from", help="The environment that runs it.")],
-    target: Annotated[str, typer.Option("--to", help="The environment that gets it.")],
-    *,
-    then_up: Annotated[bool, typer.Option("--up", help="Then pass the gate and bring the target up.")] = False,
-    hotfix: Annotated[bool, typer.Option("--hotfix", help="Skip the soak, never the gate; needs --reason.")] = False,
-    reason: Reason = "",
-    wait: Wait = 0,
-    on: On = "sandbox",
-) -> None:
-    """Move one service's release from an environment's file to another's, and record it.
-
-    Refused unless the source runs exactly that release, healthy, for long enough, and nothing holds it.
-    """
-    from cli import gating, places, promotion
-    from release.promote import Request
-
-    raise typer.Exit(
-        promotion.promote(ROOT, places.checked(on, source, target), Request(service, source, target, hotfix, reason, on), gating.Options(wait_minutes=wait), then_up=then_up)
-    )
+# --- develop
 
 
-@app.command()
-def gate(environment: Environment, layout: Annotated[str, typer.Option("--format", help="text, markdown or json.")] = "text", meant: Meant = None, on: On = "sandbox") -> None:
-    """Refuse what nobody meant: changes outside the services whose blocks changed, lost data, wider access.
-
-    Exits 0 when open and 3 when closed. What is meant all the same is signed off: `./infra sign-off`.
-    """
-    from cli import gating, places
-
-    raise typer.Exit(gating.gate(ROOT, places.checked(on, environment), environment, layout, gating.Options(tuple(meant or ()))))
-
-
-@app.command(name="sign-off")
-def sign_off(
-    urn: Annotated[str, typer.Argument(metavar="URN")],
-    rule: Annotated[str, typer.Option("--rule", help="What the gate refused: outside, data, protect, widening, provider or record.")],
-    reason: Reason = "",
-    days: Annotated[int, typer.Option("--days", help="How long it counts, at most 30.", min=1, max=30)] = 3,
-) -> None:
-    """Write down that something the gate refuses is meant: a file in the repository, for one URN and one rule, with an end."""
-    from cli import promotion
-
-    raise typer.Exit(promotion.sign_off(ROOT, urn, rule, reason, days))
-
-
-@app.command()
-def rollback(
-    service: Annotated[str, typer.Argument(metavar="SERVICE")],
-    environment: Environment,
-    reason: Reason = "",
-    *,
-    then_up: Annotated[bool, typer.Option("--up", help="Then pass the gate and bring the environment up.")] = False,
-    wait: Wait = 0,
-    on: On = "sandbox",
-) -> None:
-    """Put back the newest release before the last promotion that is not held, and hold the bad one everywhere."""
-    from cli import gating, places, promotion
-    from release.promote import Request
-
-    place = places.checked(on, environment) if then_up else None
-    raise typer.Exit(promotion.rollback(ROOT, place, Request(service, "", environment, reason=reason, place=on), gating.Options(wait_minutes=wait)))
-
-
-@app.command()
-def hold(service: Annotated[str, typer.Argument(metavar="SERVICE")], version: Annotated[str, typer.Argument(metavar="VERSION")], reason: Reason = "") -> None:
-    """Hold a release: it is promoted nowhere until the hold is lifted."""
-    from cli import promotion
-
-    raise typer.Exit(promotion.hold(ROOT, service, version, reason, lift=False))
-
-
-@app.command(name="release-hold")
-def release_hold(service: Annotated[str, typer.Argument(metavar="SERVICE")], version: Annotated[str, typer.Argument(metavar="VERSION")], reason: Reason = "") -> None:
-    """Lift the hold on a release."""
-    from cli import promotion
-
-    raise typer.Exit(promotion.hold(ROOT, service, version, reason, lift=True))
-
-
-@app.command()
-def history(service: Annotated[str, typer.Argument(metavar="SERVICE")], on: On = "sandbox") -> None:
-    """Show what was promoted, arrived, was rolled back and held of a service: when, by whom, why."""
-    from cli import places, promotion
-
-    raise typer.Exit(promotion.history(ROOT, places.if_there(on), service))
-
-
-@app.command(name="status")
-def show_status(
-    service: Annotated[str, typer.Argument(help="One service: what exactly differs of it between the environments, sizing aside.", metavar="[SERVICE]")] = "",
-    *,
-    drift: Annotated[bool, typer.Option(help="Compare what is there with what Pulumi left; some seconds an environment.")] = True,
-    on: On = "sandbox",
-) -> None:
-    """Show which release of each service runs in which environment, since when: soaking, held, behind, drifted."""
-    from cli import overview, places
-
-    place = places.if_there(on)
-    if place is None:
-        typer.echo("no environment is up here: ./infra up alpha")
-        return
-    raise typer.Exit(overview.show_service(ROOT, place, service) if service else overview.show(ROOT, place, drift=drift))
-
-
-@app.command(context_settings=PASS_ON)
+@app.command(context_settings=PASS_ON, rich_help_panel=DEVELOP)
 def test(
     context: typer.Context,
-    which: Annotated[str, typer.Argument(help="unit: with Pulumi's mocks. engine: on the real engine in a sandbox of its own. all: both.", metavar="[unit|engine|all]")] = "all",
+    which: Annotated[
+        str,
+        typer.Argument(
+            metavar="unit|engine|all",
+            help="unit: with Pulumi's mocks. engine: with the real engine, in a sandbox of its own.",
+        ),
+    ] = "all",
 ) -> None:
-    """Run the tests. More options are passed on to pytest, such as -k NAME.
+    """Run the tests. Other options are passed on to pytest, such as -k NAME.
 
-    Exits 6 when the engine tests could not run because no engine can be had: that is not a full run.
+    Exit code 6 means that the engine could not be installed, so the engine tests did not run.
     """
-    from cli import testing
+    from cli import test as command
 
-    raise typer.Exit(testing.run(ROOT, which, context.args))
-
-
-@app.command()
-def lint(*, fix: Annotated[bool, typer.Option("--fix", help="Mend what can be mended.")] = False) -> None:
-    """Check the style (ruff) and the types (mypy --strict) of all code, and the workflows (zizmor, actionlint)."""
-    from cli import linting
-
-    raise typer.Exit(linting.lint(ROOT, fix=fix))
+    raise typer.Exit(command.run(ROOT, which, context.args))
 
 
-@app.command()
+@app.command(rich_help_panel=DEVELOP)
+def lint(*, fix: Annotated[bool, typer.Option("--fix", help="Fix what can be fixed automatically.")] = False) -> None:
+    """Check style, types, documents and workflows."""
+    from cli import lint as command
+
+    raise typer.Exit(command.lint(ROOT, fix=fix))
+
+
+@app.command(rich_help_panel=DEVELOP)
+def docs() -> None:
+    """Write docs/components.md again from the docstrings of the components."""
+    from cli import component_docs
+
+    raise typer.Exit(component_docs.write(ROOT))
+
+
+@app.command(rich_help_panel=DEVELOP)
 def lock() -> None:
-    """Lock the requirements anew: requirements*.txt from pyproject.toml, the emulator's from its requirements.in."""
-    compile_command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--universal", "--python-version", "3.11", "--generate-hashes", "--no-header"]
-    for arguments in (
-        ["pyproject.toml", "-o", "requirements.txt"],
-        ["pyproject.toml", "--group", "dev", "-o", "requirements-dev.txt"],
-        ["sandbox/emulator/requirements.in", "-o", "sandbox/emulator/requirements.txt"],
-    ):
-        subprocess.run([*compile_command, *arguments], cwd=ROOT, check=True)
+    """Write the requirements files again from pyproject.toml and the emulator's requirements.in."""
+    from cli import lock as command
+
+    command.lock(ROOT)
+
+
+@app.command(name="pulumi", context_settings={**PASS_ON, "help_option_names": []}, rich_help_panel=DEVELOP)
+def run_pulumi(context: typer.Context) -> None:
+    """Run any Pulumi command in the sandbox, such as `./infra pulumi stack --show-urns --stack alpha`."""
+    from cli import pulumi
+
+    raise typer.Exit(pulumi.run_pulumi(context.args))
+
+
+@app.command(rich_help_panel=DEVELOP)
+def env(
+    environment: Annotated[
+        str, typer.Argument(metavar="ENVIRONMENT", help="The environment whose account to use.")
+    ] = "alpha",
+) -> None:
+    """Print the variables that make plain `pulumi` use the sandbox.
+
+    They last until the shell ends:  eval "$(./infra env beta)"
+    """
+    from cli import pulumi
+
+    typer.echo(pulumi.exports(environment), nl=False)
 
 
 @sandbox_app.command()
 def status() -> None:
-    """Show whether the emulated AWS runs, where, and what the sandbox holds."""
-    from cli import sandbox_state
+    """Show whether the emulator runs, and what the sandbox contains."""
+    from cli import sandbox
 
-    raise typer.Exit(sandbox_state.status())
+    raise typer.Exit(sandbox.status())
 
 
 @sandbox_app.command()
 def stop() -> None:
-    """Stop the emulated AWS. Its state stays; the next `up` starts it again."""
-    from cli import sandbox_state
+    """Stop the emulator. Its data is kept; the next `up` starts it again."""
+    from cli import sandbox
 
-    raise typer.Exit(sandbox_state.stop())
+    raise typer.Exit(sandbox.stop())
 
 
 @sandbox_app.command()
-def reset(*, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
-    """Stop the emulated AWS and forget all that this clone's sandbox holds. What is built once a machine stays."""
-    from cli import sandbox_state
+def reset(*, yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False) -> None:
+    """Delete everything in this clone's sandbox. Tools that are installed once per machine stay."""
+    from cli import sandbox
 
-    raise typer.Exit(sandbox_state.reset(yes=yes))
+    raise typer.Exit(sandbox.reset(yes=yes))

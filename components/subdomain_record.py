@@ -1,81 +1,69 @@
-"""A name in the environment's zone that leads to a balancer or a distribution."""
+"""A host in the environment's zone that leads to a load balancer or a distribution."""
 
 from dataclasses import dataclass
 
 import pulumi
-from pulumi_aws.route53.health_check import HealthCheck
 from pulumi_aws.route53.record import Record
 
-from components.names import HTTPS_PORT
-
-TYPE = "hundredx:components:SubdomainRecord"
+from components import type_tokens
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AliasTarget:
-    """Where a name leads.
-
-    ipv6: whether the target answers on IPv6, so that an AAAA record is true. evaluate_health: whether Route 53 looks at the
-    target's health; it refuses to for a distribution.
-    """
+    """An AWS resource that a host can be an alias of. It must answer on IPv4 and on IPv6."""
 
     dns_name: pulumi.Input[str]
+    """DNS name of the load balancer or distribution."""
+
     zone_id: pulumi.Input[str]
-    ipv6: bool = True
+    """ID of the hosted zone of that DNS name, which AWS owns. With another zone's ID, Route 53 refuses the record."""
+
     evaluate_health: bool = True
+    """Whether Route 53 stops answering with an unhealthy target. Must be false for a distribution. Default: true."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SubdomainRecordArgs:
-    """zone_id: the hosted zone. host: the full name; the zone's own name is its apex, which an alias may stand at.
+    """A host and its target."""
 
-    certificate_authorities: the only ones that may issue certificates for this host (CAA); none given, the zone's apply.
-    health_check_path: where Route 53 checks over HTTPS from outside whether the host answers; None for no check.
+    zone_id: pulumi.Input[str]
+    """ID of the hosted zone that the host belongs to."""
+
+    host: str
+    """Full name of the host, such as `members.beta.100xglobal.com`. It can be the zone's own name.
+
+    A host outside the zone, or one that has such a record already, is refused by Route 53.
     """
 
-    zone_id: pulumi.Input[str]
-    host: str
     target: AliasTarget
-    certificate_authorities: tuple[str, ...] = ()
-    health_check_path: str | None = None
-    tags: dict[str, str] | None = None
+    """Where the host leads."""
 
 
 class SubdomainRecord(pulumi.ComponentResource):
-    """A and AAAA aliases of one host. One owner a name: a second record of the same host fails at AWS."""
+    """The A and AAAA records of one host, both aliases of the same target.
+
+    Does not create the zone, a certificate for the host, or CAA records, which the zone has for all its hosts.
+    """
 
     host: pulumi.Output[str]
 
     def __init__(self, name: str, args: SubdomainRecordArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        """Make the records."""
-        super().__init__(TYPE, name, None, opts)
-        child = pulumi.ResourceOptions(parent=self)
-        for part, kind in (("a", "A"), ("aaaa", "AAAA")):
-            if kind == "AAAA" and not args.target.ipv6:
-                continue
+        """Create both records."""
+        super().__init__(type_tokens.SUBDOMAIN_RECORD, name, None, opts)
+        for record_type in ("A", "AAAA"):
             Record(
-                f"{name}-{part}",
+                f"{name}-{record_type.lower()}",
                 zone_id=args.zone_id,
                 name=args.host,
-                type=kind,
-                aliases=[{"name": args.target.dns_name, "zone_id": args.target.zone_id, "evaluate_target_health": args.target.evaluate_health}],
-                opts=child,
-            )
-        if args.certificate_authorities:
-            records = [f'0 {tag} "{authority}"' for authority in args.certificate_authorities for tag in ("issue", "issuewild")]
-            Record(f"{name}-caa", zone_id=args.zone_id, name=args.host, type="CAA", ttl=3600, records=records, opts=child)
-        if args.health_check_path:
-            HealthCheck(
-                f"{name}-check",
-                type="HTTPS",
-                fqdn=args.host,
-                port=HTTPS_PORT,
-                resource_path=args.health_check_path,
-                enable_sni=True,
-                failure_threshold=3,
-                request_interval=30,
-                tags=args.tags,
-                opts=child,
+                type=record_type,
+                aliases=[
+                    {
+                        "name": args.target.dns_name,
+                        "zone_id": args.target.zone_id,
+                        "evaluate_target_health": args.target.evaluate_health,
+                    }
+                ],
+                opts=pulumi.ResourceOptions(parent=self),
             )
         self.host = pulumi.Output.from_input(args.host)
         self.register_outputs({"host": self.host})

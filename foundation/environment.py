@@ -1,93 +1,124 @@
-"""The foundation of one environment, put together."""
-
-from dataclasses import dataclass
+"""The foundation of one environment."""
 
 import pulumi
 from pulumi_aws.iam.open_id_connect_provider import OpenIdConnectProvider
 
-from components.load_balanced_instance_group import GroupNetwork
-from components.names import CERTIFICATE_REGION, tags
-from components.service_environment import SharedFoundation
-from foundation.front_door import FrontDoor, FrontDoorArgs
+from components import type_tokens
+from components.constants import GLOBAL_SERVICES_REGION
+from components.policies.deployments import GITHUB_ISSUER
+from components.shared_foundation import ServiceNetwork, SharedFoundation
+from components.tags import resource_tags
+from foundation.logging import Logging, LoggingArgs
 from foundation.network import Network, NetworkArgs
-from foundation.records import Records, RecordsArgs
+from foundation.shared_load_balancer import SharedLoadBalancer, SharedLoadBalancerArgs
 from foundation.zone import Zone, ZoneArgs
 from settings.models import Settings
 
-TYPE = "hundredx:foundation:Foundation"
 
+class Foundation(pulumi.ComponentResource):
+    """An environment's network, zone, shared load balancer, logs, alarm topic, key and deploy identity.
 
-@dataclass(frozen=True)
-class MadeFoundation:
-    """What the foundation gives: handles for the services, and what the stack's outputs say of it."""
+    Does not create anything that belongs to a single service. Does not register the domain or delegate it to the zone:
+    enter the name servers, which are an output, in the parent zone or at the registrar.
+    """
 
     shared: SharedFoundation
     outputs: dict[str, pulumi.Input[object]]
 
-
-class Foundation(pulumi.ComponentResource):
-    """Network, zone, key, logs, alarms and front door of an environment."""
-
-    made: MadeFoundation
-
     def __init__(self, settings: Settings, opts: pulumi.ResourceOptions | None = None) -> None:
-        """Make the foundation that the settings describe."""
-        super().__init__(TYPE, "foundation", None, opts)
-        child = pulumi.ResourceOptions(parent=self)
-        env, name = settings.environment, settings.name
-        durable, operations = env.durability, env.operations
-        records = Records("records", RecordsArgs(name, settings.account_id, settings.region, operations.log_days, tuple(operations.alarm_emails), durable.protect_data), child)
-        network = Network(
-            "network",
-            NetworkArgs(
-                environment=name,
-                region=settings.region,
-                cidr=env.network.cidr,
-                zones=tuple(sorted(env.network.zones)),
-                nat_per_zone=env.network.nat == "per_zone",
-                interface_endpoints=tuple(sorted(env.network.interface_endpoints)),
-                log_key_arn=records.key_arn,
-                log_days=operations.log_days,
-            ),
-            child,
+        """Create the foundation that the settings describe."""
+        super().__init__(type_tokens.FOUNDATION, "foundation", None, opts)
+        self._settings, self._environment = settings, settings.environment
+        self._protect_data = settings.environment.durability.protect_data
+        self._child = pulumi.ResourceOptions(parent=self)
+        logging = self._logging()
+        network = self._network(logging)
+        zone = self._zone(logging)
+        service_network = ServiceNetwork(
+            vpc_id=network.vpc_id,
+            public_subnet_ids=network.subnet_ids["public"],
+            application_subnet_ids=network.subnet_ids["application"],
+            zone_id=zone.zone_id,
+            access_log_bucket=logging.balancer_log_bucket,
+            allowed_cidrs=tuple(settings.environment.access.allow),
         )
-        delegations = {label: tuple(servers) for label, servers in env.dns.delegations.items()}
-        zone_log_key = records.key_arn if settings.region == CERTIFICATE_REGION else None
-        zone = Zone("zone", ZoneArgs(name, settings.account_id, env.domain, delegations, zone_log_key, operations.log_days, durable.protect_data), child)
-        door = FrontDoor(
-            "front-door",
-            FrontDoorArgs(name, env.domain, network.vpc_id, network.subnet_ids["public"], zone.zone_id, records.balancer_log_bucket, tuple(env.access.allow), durable.protect_data),
-            child,
-        )
-        identity = None
-        if operations.github_repository:
-            identity = OpenIdConnectProvider(
-                "deploys", url="https://token.actions.githubusercontent.com", client_id_lists=["sts.amazonaws.com"], tags=tags(name, f"{name}-deploys"), opts=child
-            )
-        shared = SharedFoundation(
-            environment=name,
-            domain=env.domain,
+        self.shared = SharedFoundation(
+            environment_name=settings.name,
             region=settings.region,
             account_id=settings.account_id,
-            network=GroupNetwork(
-                vpc_id=network.vpc_id,
-                public_subnet_ids=network.subnet_ids["public"],
-                application_subnet_ids=network.subnet_ids["application"],
-                zone_id=zone.zone_id,
-                access_log_bucket=records.balancer_log_bucket,
-                allow=tuple(env.access.allow),
-            ),
+            environment=settings.environment,
+            network=service_network,
             data_subnet_ids=network.subnet_ids["data"],
-            front_door=door.handle,
-            cdn_log_bucket=records.cdn_log_bucket,
-            cdn_log_bucket_domain=records.cdn_log_bucket_domain,
-            alarm_topic_arn=records.alarm_topic_arn,
-            deploy_identity_provider_arn=identity.arn if identity else None,
-            github_repository=operations.github_repository,
-            log_days=operations.log_days,
-            backup_days=durable.backup_days,
-            protect_data=durable.protect_data,
+            shared_load_balancer=self._shared_load_balancer(service_network).ref,
+            cdn_log_bucket=logging.cdn_log_bucket,
+            cdn_log_bucket_domain=logging.cdn_log_bucket_domain,
+            alarm_topic_arn=logging.alarm_topic_arn,
+            deploy_identity_provider_arn=self._deploy_identity_provider_arn(),
         )
-        outputs: dict[str, pulumi.Input[object]] = {"domain": env.domain, "name_servers": zone.name_servers, "vpc_id": network.vpc_id}
-        self.made = MadeFoundation(shared, outputs)
-        self.register_outputs(outputs)
+        self.outputs = {
+            "domain": settings.environment.domain,
+            "name_servers": zone.name_servers,
+            "vpc_id": network.vpc_id,
+        }
+        self.register_outputs(self.outputs)
+
+    def _logging(self) -> Logging:
+        """Create the key, the log buckets and the alarm topic."""
+        args = LoggingArgs(
+            environment=self._settings.name,
+            account_id=self._settings.account_id,
+            region=self._settings.region,
+            operations=self._environment.operations,
+            protect_data=self._protect_data,
+        )
+        return Logging("records", args, self._child)
+
+    def _network(self, logging: Logging) -> Network:
+        """Create the VPC."""
+        args = NetworkArgs(
+            environment=self._settings.name,
+            region=self._settings.region,
+            network=self._environment.network,
+            log_key_arn=logging.key_arn,
+            log_days=self._environment.operations.log_days,
+        )
+        return Network("network", args, self._child)
+
+    def _zone(self, logging: Logging) -> Zone:
+        """Create the hosted zone. The key can only encrypt the log of its queries if it is in the same region."""
+        args = ZoneArgs(
+            environment=self._settings.name,
+            account_id=self._settings.account_id,
+            domain=self._environment.domain,
+            delegations=self._environment.dns.delegations,
+            log_key_arn=logging.key_arn if self._settings.region == GLOBAL_SERVICES_REGION else None,
+            log_days=self._environment.operations.log_days,
+            protect_data=self._protect_data,
+        )
+        return Zone("zone", args, self._child)
+
+    def _shared_load_balancer(self, network: ServiceNetwork) -> SharedLoadBalancer:
+        """Create the shared load balancer."""
+        args = SharedLoadBalancerArgs(
+            environment=self._settings.name,
+            domain=self._environment.domain,
+            vpc_id=network.vpc_id,
+            public_subnet_ids=network.public_subnet_ids,
+            zone_id=network.zone_id,
+            access_log_bucket=network.access_log_bucket,
+            allowed_cidrs=network.allowed_cidrs,
+            protect=self._protect_data,
+        )
+        return SharedLoadBalancer("front-door", args, self._child)
+
+    def _deploy_identity_provider_arn(self) -> pulumi.Output[str] | None:
+        """Let IAM trust GitHub's workflows, if the environment has a repository."""
+        if self._environment.operations.github_repository is None:
+            return None
+        return OpenIdConnectProvider(
+            "deploys",
+            url=f"https://{GITHUB_ISSUER}",
+            client_id_lists=["sts.amazonaws.com"],
+            tags=resource_tags(self._settings.name, f"{self._settings.name}-deploys"),
+            opts=self._child,
+        ).arn

@@ -1,234 +1,256 @@
-"""The environment's VPC: public, application and data subnets in each zone, and the ways in and out."""
+"""The environment's VPC: public, application and data subnets in each zone, and their routes."""
 
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pulumi
-from pulumi_aws.cloudwatch.log_group import LogGroup
 from pulumi_aws.ec2.default_security_group import DefaultSecurityGroup
 from pulumi_aws.ec2.egress_only_internet_gateway import EgressOnlyInternetGateway
 from pulumi_aws.ec2.eip import Eip
-from pulumi_aws.ec2.flow_log import FlowLog
 from pulumi_aws.ec2.internet_gateway import InternetGateway
 from pulumi_aws.ec2.nat_gateway import NatGateway
 from pulumi_aws.ec2.route import Route
 from pulumi_aws.ec2.route_table import RouteTable
 from pulumi_aws.ec2.route_table_association import RouteTableAssociation
-from pulumi_aws.ec2.security_group import SecurityGroup
 from pulumi_aws.ec2.subnet import Subnet
 from pulumi_aws.ec2.vpc import Vpc
-from pulumi_aws.ec2.vpc_endpoint import VpcEndpoint
-from pulumi_aws.iam.role import Role
-from pulumi_aws.iam.role_policy import RolePolicy
-from pulumi_aws.vpc.security_group_ingress_rule import SecurityGroupIngressRule
 
-from components.names import HTTPS_PORT, after, assumable_by, policy_document, tags
+from components import type_tokens
+from components.constants import ANY_IPV4, ANY_IPV6
+from components.outputs import available_after
+from components.tags import resource_tags
+from foundation.endpoints import interface_endpoints, s3_endpoint
+from foundation.flow_logs import flow_logs
+from foundation.subnets import TIERS, subnet_cidr, subnet_ipv6, zone_letter
+from settings import models
 
-TYPE = "hundredx:foundation:Network"
-TIERS = ("public", "application", "data")
-# A subnet's number comes from its tier and its zone's letter, never from its place in a list, so that a zone that is added
-# moves no other: 3 tiers x 8 letters fit in 32 subnets, five bits below the VPC.
-LETTERS = "abcdefgh"
-SUBNET_BITS = 5
+# Subnets, route tables and routes by tier and zone, such as `application-a`; a route table of a whole tier by the tier.
+Subnets = dict[str, Subnet]
+RouteTables = dict[str, RouteTable]
+Routes = dict[str, Route]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class NetworkArgs:
-    """cidr: /16 to /23. zones: by name, such as us-east-1a. nat: one gateway, or one in each zone.
-
-    interface_endpoints: AWS services that are reached inside the VPC. log_key_arn: encrypts the flow logs.
-    """
+    """The network's settings, and how its traffic is logged."""
 
     environment: str
+    """Name of the environment. It is part of fixed names and of tags."""
+
     region: str
-    cidr: str
-    zones: tuple[str, ...]
-    nat_per_zone: bool
-    interface_endpoints: tuple[str, ...]
+    """AWS region, which all zones belong to."""
+
+    network: models.Network
+    """Range, zones, NAT gateways and interface endpoints. Changing the range recreates the network."""
+
     log_key_arn: pulumi.Input[str]
+    """KMS key of the flow logs. Its policy must let CloudWatch use it, or the log group cannot be created."""
+
     log_days: int
-
-
-def letter_of(zone: str) -> str:
-    """Return a zone's letter: `a` of us-east-1a."""
-    return zone[-1]
-
-
-def subnet_number(tier: str, zone: str) -> int:
-    """Return a subnet's number among the VPC's 32."""
-    return TIERS.index(tier) * len(LETTERS) + LETTERS.index(letter_of(zone))
-
-
-def subnet_cidr(vpc_cidr: str, tier: str, zone: str) -> str:
-    """Return a subnet's IPv4 range: five bits longer than the VPC's."""
-    network = ipaddress.IPv4Network(vpc_cidr)
-    size = 2 ** (32 - network.prefixlen - SUBNET_BITS)
-    first = int(network.network_address) + subnet_number(tier, zone) * size
-    return str(ipaddress.IPv4Network((first, network.prefixlen + SUBNET_BITS)))
-
-
-def subnet_ipv6(vpc_block: str, tier: str, zone: str) -> str:
-    """Return a subnet's IPv6 range: a /64 of the /56 that AWS gave the VPC."""
-    network = ipaddress.IPv6Network(vpc_block)
-    return str(ipaddress.IPv6Network((int(network.network_address) + (subnet_number(tier, zone) << 64), 64)))
+    """Days for which flow logs are kept. CloudWatch allows certain values only."""
 
 
 class Network(pulumi.ComponentResource):
-    """A dual-stack VPC. Subnets are keyed by tier and zone (`data-a`); data subnets have no route out."""
+    """A dual-stack VPC with subnets, routes, NAT gateways, endpoints and flow logs.
+
+    Public subnets have a route to the internet, application subnets one for outgoing connections, data subnets none.
+
+    Does not create network ACLs: security groups decide what can connect. Does not connect the VPC to another one.
+    """
 
     vpc_id: pulumi.Output[str]
     subnet_ids: dict[str, dict[str, pulumi.Output[str]]]
 
     def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        """Make the network."""
-        super().__init__(TYPE, name, None, opts)
+        """Create the network."""
+        super().__init__(type_tokens.NETWORK, name, None, opts)
         self._name, self._args = name, args
         self._child = pulumi.ResourceOptions(parent=self)
-        self._ways_out: dict[str, Route] = {}
-        self._vpc = Vpc(
-            f"{name}-vpc",
-            cidr_block=args.cidr,
+        self._zones = sorted(args.network.zones)
+        self._vpc = self._create_vpc()
+        subnets = {tier: self._subnets(tier) for tier in TIERS}
+        internet, public_routes = self._public_routes(subnets["public"])
+        route_tables, application_routes = self._application_routes(subnets, internet)
+        route_tables["data"] = self._route_table("data", subnets["data"])
+        self._endpoints(subnets["application"], route_tables)
+        flow_logs(
+            name,
+            vpc_id=self._vpc.id,
+            environment=args.environment,
+            log_days=args.log_days,
+            key_arn=args.log_key_arn,
+            tags=self._tags("flow"),
+            parent=self,
+        )
+        self.vpc_id = self._vpc.id
+        routes = {**public_routes, **application_routes}
+        self.subnet_ids = {tier: self._routed_ids(subnets[tier], routes) for tier in TIERS}
+        self.register_outputs({"vpc_id": self.vpc_id, "subnet_ids": self.subnet_ids})
+
+    def _routed_ids(self, subnets: Subnets, routes: Routes) -> dict[str, pulumi.Output[str]]:
+        """Return the ids of subnets, available once each has its route to the internet.
+
+        Without that route, AWS refuses a public load balancer, and a server cannot pull its image.
+        """
+        return {
+            key: available_after(subnet.id, routes[key]) if key in routes else subnet.id
+            for key, subnet in subnets.items()
+        }
+
+    def _tags(self, part: str) -> dict[str, str]:
+        """Return the tags of a part of the network."""
+        return resource_tags(self._args.environment, f"{self._args.environment}-{part}")
+
+    def _create_vpc(self) -> Vpc:
+        """Create the VPC, and remove all rules from its default security group.
+
+        By default, that group lets its members connect to each other (EC2.2); nobody should use it by mistake.
+        """
+        vpc = Vpc(
+            f"{self._name}-vpc",
+            cidr_block=self._args.network.cidr,
+            # Dual-stack from the start: adding IPv6 later would change every subnet.
             assign_generated_ipv6_cidr_block=True,
             enable_dns_hostnames=True,
             enable_dns_support=True,
             tags=self._tags("vpc"),
             opts=self._child,
         )
-        # EC2.2: the default group allows everything among its members; without rules nobody can use it by mistake.
-        DefaultSecurityGroup(f"{name}-default-group", vpc_id=self._vpc.id, ingress=[], egress=[], tags=self._tags("default-group"), opts=self._child)
-        subnets = {tier: {letter_of(zone): self._subnet(tier, zone) for zone in args.zones} for tier in TIERS}
-        tables = self._routes(subnets)
-        self._endpoints(subnets["application"], tables)
-        self._flow_log()
-        self.vpc_id = self._vpc.id
-        self.subnet_ids = {tier: {f"{tier}-{letter}": self._usable(f"{tier}-{letter}", subnet) for letter, subnet in found.items()} for tier, found in subnets.items()}
-        self.register_outputs({"vpc_id": self.vpc_id, "subnet_ids": self.subnet_ids})
+        DefaultSecurityGroup(
+            f"{self._name}-default-group",
+            vpc_id=vpc.id,
+            ingress=[],
+            egress=[],
+            tags=self._tags("default-group"),
+            opts=self._child,
+        )
+        return vpc
 
-    def _usable(self, key: str, subnet: Subnet) -> pulumi.Output[str]:
-        """Return a subnet's id once it has its way out: AWS refuses a public balancer without one, and a server could not start."""
-        return after(subnet.id, self._ways_out[key]) if key in self._ways_out else subnet.id
-
-    def _tags(self, part: str) -> dict[str, str]:
-        return tags(self._args.environment, f"{self._args.environment}-{part}")
+    def _subnets(self, tier: str) -> Subnets:
+        """Create a tier's subnet in each zone."""
+        return {f"{tier}-{zone_letter(zone)}": self._subnet(tier, zone) for zone in self._zones}
 
     def _subnet(self, tier: str, zone: str) -> Subnet:
-        part = f"{tier}-{letter_of(zone)}"
+        """Create one subnet."""
+        part = f"{tier}-{zone_letter(zone)}"
         return Subnet(
             f"{self._name}-{part}",
             vpc_id=self._vpc.id,
             availability_zone=zone,
-            cidr_block=subnet_cidr(self._args.cidr, tier, zone),
+            cidr_block=subnet_cidr(self._args.network.cidr, tier, zone),
             ipv6_cidr_block=self._vpc.ipv6_cidr_block.apply(lambda block: subnet_ipv6(block, tier, zone)),
-            map_public_ip_on_launch=False,  # EC2.15: balancers and gateways bring their own addresses
+            map_public_ip_on_launch=False,  # EC2.15: load balancers and NAT gateways have their own addresses
             assign_ipv6_address_on_creation=tier == "application",
             tags={**self._tags(part), "Tier": tier},
             opts=self._child,
         )
 
-    def _table(self, part: str, subnets: Mapping[str, Subnet]) -> RouteTable:
-        """Make a route table for some subnets. Routes are resources of their own: a table with inline routes would drop the others."""
-        table = RouteTable(f"{self._name}-{part}-routes", vpc_id=self._vpc.id, tags=self._tags(f"{part}-routes"), opts=self._child)
+    def _route_table(self, part: str, subnets: Subnets) -> RouteTable:
+        """Create a route table for these subnets.
+
+        Its routes are separate resources: a table with inline routes would delete those that it does not list.
+        """
+        table = RouteTable(
+            f"{self._name}-{part}-routes", vpc_id=self._vpc.id, tags=self._tags(f"{part}-routes"), opts=self._child
+        )
         for key, subnet in subnets.items():
-            RouteTableAssociation(f"{self._name}-{key}-routed", route_table_id=table.id, subnet_id=subnet.id, opts=self._child)
+            RouteTableAssociation(
+                f"{self._name}-{key}-routed", route_table_id=table.id, subnet_id=subnet.id, opts=self._child
+            )
         return table
 
-    def _routes(self, subnets: Mapping[str, Mapping[str, Subnet]]) -> dict[str, RouteTable]:
-        name, args = self._name, self._args
-        internet = InternetGateway(f"{name}-internet", vpc_id=self._vpc.id, tags=self._tags("internet"), opts=self._child)
-        outbound = EgressOnlyInternetGateway(f"{name}-ipv6-out", vpc_id=self._vpc.id, tags=self._tags("ipv6-out"), opts=self._child)
-        public = self._table("public", {f"public-{letter}": subnet for letter, subnet in subnets["public"].items()})
-        to_internet = Route(f"{name}-public-internet", route_table_id=public.id, destination_cidr_block="0.0.0.0/0", gateway_id=internet.id, opts=self._child)
-        Route(f"{name}-public-internet-ipv6", route_table_id=public.id, destination_ipv6_cidr_block="::/0", gateway_id=internet.id, opts=self._child)
-        letters = [letter_of(zone) for zone in args.zones]
-        self._ways_out.update({f"public-{letter}": to_internet for letter in letters})
-        gateways = {letter: self._nat_gateway(letter, subnets["public"][letter], internet) for letter in (letters if args.nat_per_zone else letters[:1])}
-        tables: dict[str, RouteTable] = {}
-        for letter in letters:
-            table = self._table(f"application-{letter}", {f"application-{letter}": subnets["application"][letter]})
-            gateway = gateways.get(letter, gateways[letters[0]])
-            self._ways_out[f"application-{letter}"] = Route(
-                f"{name}-application-{letter}-out", route_table_id=table.id, destination_cidr_block="0.0.0.0/0", nat_gateway_id=gateway.id, opts=self._child
-            )
-            Route(f"{name}-application-{letter}-out-ipv6", route_table_id=table.id, destination_ipv6_cidr_block="::/0", egress_only_gateway_id=outbound.id, opts=self._child)
-            tables[f"application-{letter}"] = table
-        tables["data"] = self._table("data", {f"data-{letter}": subnet for letter, subnet in subnets["data"].items()})
-        return tables
-
-    def _nat_gateway(self, letter: str, subnet: Subnet, internet: InternetGateway) -> NatGateway:
-        address = Eip(f"{self._name}-nat-{letter}-address", domain="vpc", tags=self._tags(f"nat-{letter}"), opts=self._child)
-        after = pulumi.ResourceOptions(parent=self, depends_on=[internet])
-        return NatGateway(f"{self._name}-nat-{letter}", subnet_id=subnet.id, allocation_id=address.id, tags=self._tags(f"nat-{letter}"), opts=after)
-
-    def _endpoints(self, subnets: Mapping[str, Subnet], tables: Mapping[str, RouteTable]) -> None:
-        name, args = self._name, self._args
-        VpcEndpoint(
-            f"{name}-s3",
-            vpc_id=self._vpc.id,
-            service_name=f"com.amazonaws.{args.region}.s3",
-            vpc_endpoint_type="Gateway",
-            route_table_ids=[table.id for table in tables.values()],
-            tags=self._tags("s3"),
+    def _public_routes(self, subnets: Subnets) -> tuple[InternetGateway, Routes]:
+        """Route the public subnets to the internet, in both directions."""
+        name = self._name
+        internet = InternetGateway(
+            f"{name}-internet", vpc_id=self._vpc.id, tags=self._tags("internet"), opts=self._child
+        )
+        table = self._route_table("public", subnets)
+        route = Route(
+            f"{name}-public-internet",
+            route_table_id=table.id,
+            destination_cidr_block=ANY_IPV4,
+            gateway_id=internet.id,
             opts=self._child,
         )
-        if not args.interface_endpoints:
-            return
-        group = SecurityGroup(f"{name}-endpoints", description="AWS's services inside the VPC", vpc_id=self._vpc.id, tags=self._tags("endpoints"), opts=self._child)
-        SecurityGroupIngressRule(
-            f"{name}-endpoints-from-vpc",
-            security_group_id=group.id,
-            description="HTTPS from the VPC",
-            cidr_ipv4=args.cidr,
-            ip_protocol="tcp",
-            from_port=HTTPS_PORT,
-            to_port=HTTPS_PORT,
-            tags=self._tags("endpoints"),
+        Route(
+            f"{name}-public-internet-ipv6",
+            route_table_id=table.id,
+            destination_ipv6_cidr_block=ANY_IPV6,
+            gateway_id=internet.id,
             opts=self._child,
         )
-        for service in args.interface_endpoints:
-            part = service.replace(".", "-")
-            VpcEndpoint(
-                f"{name}-{part}",
-                vpc_id=self._vpc.id,
-                service_name=f"com.amazonaws.{args.region}.{service}",
-                vpc_endpoint_type="Interface",
-                private_dns_enabled=True,
-                subnet_ids=[subnet.id for subnet in subnets.values()],
-                security_group_ids=[group.id],
-                tags=self._tags(part),
+        return internet, dict.fromkeys(subnets, route)
+
+    def _application_routes(
+        self, subnets: Mapping[str, Subnets], internet: InternetGateway
+    ) -> tuple[RouteTables, Routes]:
+        """Route the application subnets to the internet, for outgoing connections only."""
+        name = self._name
+        ipv6_gateway = EgressOnlyInternetGateway(
+            f"{name}-ipv6-out", vpc_id=self._vpc.id, tags=self._tags("ipv6-out"), opts=self._child
+        )
+        gateways = self._nat_gateways(subnets["public"], internet)
+        tables: RouteTables = {}
+        routes: Routes = {}
+        for zone in self._zones:
+            key = f"application-{zone_letter(zone)}"
+            tables[key] = self._route_table(key, {key: subnets["application"][key]})
+            routes[key] = Route(
+                f"{name}-{key}-out",
+                route_table_id=tables[key].id,
+                destination_cidr_block=ANY_IPV4,
+                nat_gateway_id=gateways[zone].id,
                 opts=self._child,
             )
+            Route(
+                f"{name}-{key}-out-ipv6",
+                route_table_id=tables[key].id,
+                destination_ipv6_cidr_block=ANY_IPV6,
+                egress_only_gateway_id=ipv6_gateway.id,
+                opts=self._child,
+            )
+        return tables, routes
 
-    def _flow_log(self) -> None:
-        name, args = self._name, self._args
-        group = LogGroup(
-            f"{name}-flow-logs", name=f"/{args.environment}/network/flow", retention_in_days=args.log_days, kms_key_id=args.log_key_arn, tags=self._tags("flow"), opts=self._child
+    def _nat_gateways(self, subnets: Subnets, internet: InternetGateway) -> dict[str, NatGateway]:
+        """Return each zone's NAT gateway: its own, or the one that all zones share."""
+        if self._args.network.nat == "per_zone":
+            return {zone: self._nat_gateway(zone, subnets, internet) for zone in self._zones}
+        return dict.fromkeys(self._zones, self._nat_gateway(self._zones[0], subnets, internet))
+
+    def _nat_gateway(self, zone: str, subnets: Subnets, internet: InternetGateway) -> NatGateway:
+        """Create a NAT gateway in a zone's public subnet."""
+        letter = zone_letter(zone)
+        address = Eip(
+            f"{self._name}-nat-{letter}-address", domain="vpc", tags=self._tags(f"nat-{letter}"), opts=self._child
         )
-        role = Role(
-            f"{name}-flow-role",
-            description="VPC flow logs are written to CloudWatch",
-            assume_role_policy=pulumi.Output.json_dumps(assumable_by("vpc-flow-logs.amazonaws.com")),
-            tags=self._tags("flow"),
-            opts=self._child,
+        return NatGateway(
+            f"{self._name}-nat-{letter}",
+            subnet_id=subnets[f"public-{letter}"].id,
+            allocation_id=address.id,
+            tags=self._tags(f"nat-{letter}"),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[internet]),
         )
-        permissions = RolePolicy(
-            f"{name}-flow-permissions",
-            role=role.name,
-            policy=pulumi.Output.json_dumps(
-                policy_document(
-                    {"Effect": "Allow", "Action": ["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"], "Resource": pulumi.Output.concat(group.arn, ":*")},
-                    {"Effect": "Allow", "Action": "logs:DescribeLogGroups", "Resource": "*"},  # takes no resource
-                )
-            ),
-            opts=self._child,
-        )
-        FlowLog(
-            f"{name}-flow",
+
+    def _endpoints(self, subnets: Subnets, route_tables: RouteTables) -> None:
+        """Create the endpoints of AWS services."""
+        network, region = self._args.network, self._args.region
+        s3_endpoint(
+            self._name,
             vpc_id=self._vpc.id,
-            traffic_type="ALL",
-            log_destination=group.arn,
-            iam_role_arn=after(role.arn, permissions),
-            max_aggregation_interval=600,
-            tags=self._tags("flow"),
-            opts=self._child,
+            region=region,
+            route_table_ids=[table.id for table in route_tables.values()],
+            tags=self._tags,
+            parent=self,
         )
+        if network.interface_endpoints:
+            interface_endpoints(
+                self._name,
+                sorted(network.interface_endpoints),
+                vpc_id=self._vpc.id,
+                vpc_cidr=network.cidr,
+                region=region,
+                subnet_ids=[subnet.id for subnet in subnets.values()],
+                tags=self._tags,
+                parent=self,
+            )

@@ -1,6 +1,7 @@
-"""The environment's hosted zone: who may issue certificates, who owns the names below, what was asked."""
+"""The environment's hosted zone."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -10,79 +11,120 @@ from pulumi_aws.route53.query_log import QueryLog
 from pulumi_aws.route53.record import Record
 from pulumi_aws.route53.zone import Zone as HostedZone
 
-from components.names import CERTIFICATE_REGION, policy_document, tags
+from components import type_tokens
+from components.constants import GLOBAL_SERVICES_REGION
+from components.tags import resource_tags
+from foundation.policies import query_log_policy
 
-TYPE = "hundredx:foundation:Zone"
-AMAZON = ("amazon.com", "amazontrust.com", "awstrust.com", "amazonaws.com")  # the authorities behind ACM, from its guide
-DELEGATION_SECONDS = 172800  # two days, as registries use for NS records
+# The certificate authorities behind ACM. Source: ACM user guide, "Configure a CAA record".
+CERTIFICATE_AUTHORITIES = ("amazon.com", "amazontrust.com", "awstrust.com", "amazonaws.com")
+CAA_TTL_SECONDS = 3600
+DELEGATION_TTL_SECONDS = 172800  # two days, as registries use for NS records
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ZoneArgs:
-    """domain: the environment's. delegations: name servers of sub-domains with zones of their own, by label.
-
-    log_key_arn: a key in us-east-1, where Route 53 logs; None for CloudWatch's own, as keys stay in their region.
-    """
+    """The domain, its delegated subdomains, and how its queries are logged."""
 
     environment: str
+    """Name of the environment. It is part of fixed names and of tags."""
+
     account_id: str
+    """ID of the AWS account, 12 digits. With a wrong ID, Route 53 cannot log queries."""
+
     domain: str
-    delegations: Mapping[str, tuple[str, ...]]
+    """The environment's domain. Changing it recreates the zone and everything in it."""
+
+    delegations: Mapping[str, Sequence[str]]
+    """Name servers of the subdomains that have their own zone, by label. Wrong ones make the subdomain unreachable."""
+
     log_key_arn: pulumi.Input[str] | None
+    """KMS key of the query log, which must be in us-east-1. None: CloudWatch's own key."""
+
     log_days: int
-    protect_data: bool
+    """Days for which queries are kept. CloudWatch allows certain values only."""
+
+    protect_data: bool = True
+    """Whether Pulumi refuses to delete the zone, and AWS to delete one that contains records. Default: true."""
 
 
 class Zone(pulumi.ComponentResource):
-    """A public hosted zone with CAA, delegations and query logging. Its parent zone must delegate to `name_servers`."""
+    """A public hosted zone with CAA records, delegations and a log of its queries.
+
+    Does not register the domain, or delegate to itself: its name servers must be entered in the parent zone or at the
+    registrar, or no host can be found. Does not create the records of services. Does not sign the zone with DNSSEC.
+    """
 
     zone_id: pulumi.Output[str]
     name_servers: pulumi.Output[list[str]]
 
     def __init__(self, name: str, args: ZoneArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        """Make the zone."""
-        super().__init__(TYPE, name, None, opts)
-        child = pulumi.ResourceOptions(parent=self)
-        own = tags(args.environment, f"{args.environment}-zone")
-        # A zone made anew gets other name servers: the domain is gone until its parent knows them.
+        """Create the zone and its records."""
+        super().__init__(type_tokens.ZONE, name, None, opts)
+        self._name, self._args = name, args
+        self._child = pulumi.ResourceOptions(parent=self)
+        self._tags = resource_tags(args.environment, f"{args.environment}-zone")
+        # A recreated zone gets other name servers: no host is found until the parent zone has them.
         zone = HostedZone(
             f"{name}-zone",
             name=args.domain,
             comment=f"{args.environment} of 100xglobal.com",
             force_destroy=not args.protect_data,
-            tags=own,
+            tags=self._tags,
             opts=pulumi.ResourceOptions(parent=self, protect=args.protect_data),
         )
-        issuers = [f'0 {tag} "{authority}"' for authority in AMAZON for tag in ("issue", "issuewild")]
-        Record(f"{name}-caa", zone_id=zone.zone_id, name=args.domain, type="CAA", ttl=3600, records=issuers, opts=child)
-        for label, servers in sorted(args.delegations.items()):
-            Record(f"{name}-to-{label}", zone_id=zone.zone_id, name=f"{label}.{args.domain}", type="NS", ttl=DELEGATION_SECONDS, records=list(servers), opts=child)
-        log = LogGroup(
+        self._records(zone)
+        self._query_log(zone)
+        self.zone_id, self.name_servers = zone.zone_id, zone.name_servers.apply(list)
+        self.register_outputs({"zone_id": self.zone_id, "name_servers": self.name_servers})
+
+    def _records(self, zone: HostedZone) -> None:
+        """Allow only ACM to issue certificates, and delegate the subdomains that have their own zone."""
+        name, args = self._name, self._args
+        Record(
+            f"{name}-caa",
+            zone_id=zone.zone_id,
+            name=args.domain,
+            type="CAA",
+            ttl=CAA_TTL_SECONDS,
+            records=[
+                f'0 {tag} "{authority}"' for authority in CERTIFICATE_AUTHORITIES for tag in ("issue", "issuewild")
+            ],
+            opts=self._child,
+        )
+        for label, name_servers in sorted(args.delegations.items()):
+            Record(
+                f"{name}-to-{label}",
+                zone_id=zone.zone_id,
+                name=f"{label}.{args.domain}",
+                type="NS",
+                ttl=DELEGATION_TTL_SECONDS,
+                records=list(name_servers),
+                opts=self._child,
+            )
+
+    def _query_log(self, zone: HostedZone) -> None:
+        """Log the zone's queries, in the only region that Route 53 can log to."""
+        name, args = self._name, self._args
+        log_group = LogGroup(
             f"{name}-queries",
             name=f"/{args.environment}/route53/{args.domain}",
             retention_in_days=args.log_days,
             kms_key_id=args.log_key_arn,
-            region=CERTIFICATE_REGION,
-            tags=own,
-            opts=child,
+            region=GLOBAL_SERVICES_REGION,
+            tags=self._tags,
+            opts=self._child,
         )
-        allowed = LogResourcePolicy(
+        permission = LogResourcePolicy(
             f"{name}-queries-policy",
             policy_name=f"{args.environment}-route53-queries",
-            policy_document=pulumi.Output.json_dumps(
-                policy_document(
-                    {
-                        "Effect": "Allow",
-                        "Principal": {"Service": "route53.amazonaws.com"},
-                        "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
-                        "Resource": f"arn:aws:logs:{CERTIFICATE_REGION}:{args.account_id}:log-group:/{args.environment}/route53/*",
-                        "Condition": {"StringEquals": {"aws:SourceAccount": args.account_id}},
-                    }
-                )
-            ),
-            region=CERTIFICATE_REGION,
-            opts=child,
+            policy_document=json.dumps(query_log_policy(environment=args.environment, account_id=args.account_id)),
+            region=GLOBAL_SERVICES_REGION,
+            opts=self._child,
         )
-        QueryLog(f"{name}-query-log", zone_id=zone.zone_id, cloudwatch_log_group_arn=log.arn, opts=pulumi.ResourceOptions(parent=self, depends_on=[allowed]))
-        self.zone_id, self.name_servers = zone.zone_id, zone.name_servers.apply(list)
-        self.register_outputs({"zone_id": self.zone_id, "name_servers": self.name_servers})
+        QueryLog(
+            f"{name}-query-log",
+            zone_id=zone.zone_id,
+            cloudwatch_log_group_arn=log_group.arn,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[permission]),
+        )

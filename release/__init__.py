@@ -1,4 +1,5 @@
-"""Promotion: one service's release moves from an environment's file to the next one's, and the record says why it might.
+"""Promotion: moving one service's release from one environment to the next, checked by a gate and noted in a journal.
 
-Works on the YAML files and on Pulumi's own output; knows URNs, types and properties, not components.
+This package works on the environment files and on Pulumi's own output. It knows URNs, resource types and properties,
+but not the components. Its decisions are pure functions; the commands that use them are in cli/.
 """

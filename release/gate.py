@@ -1,225 +1,300 @@
-"""Reads a preview and refuses what was not meant: pure, data in and findings out."""
+"""Judges a preview: changes that nobody asked for, that lose data, or that widen access fail the gate. Pure.
+
+Data goes in, findings come out. cli/gate.py runs the preview, release/gate_report.py prints the result.
+"""
 
 import functools
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from release import record, sign_offs
-from release.deployed import ENVIRONMENT_KEY, FOUNDATION, SERVICE_TYPE, SERVICES_KEY, STACK_TYPE, Deployed, fingerprint, name_of, owner, parents, type_of
-from release.holds_data import GUARDIANS, HOLDS_DATA, lowered
-from release.promote import PATH, RefusedError, config_in, file_of, on, read_text
+from components import type_tokens
+from release import journal, sign_offs
+from release.data_protection import DATA_TYPES, PROTECTION_TYPES, weakenings
+from release.environment_file import config_in, read_text
+from release.errors import Rule as RefusalRule
+from release.errors import refused
+from release.findings import FINAL_RULES, Finding, Rule
+from release.promotion_path import PromotionPath
 from release.sign_offs import SignOff
+from release.stack_state import (
+    FOUNDATION,
+    PROVIDER_PREFIX,
+    STACK_TYPE,
+    StackState,
+    fingerprint,
+    owner_of,
+    parents_by_urn,
+    type_of,
+)
 from release.widening import UNKNOWN, widenings
+from settings.project_files import ENVIRONMENT_KEY, PROJECT, SERVICES_KEY, environment_file
 
-LOSING = frozenset({"delete", "replace", "delete-replaced", "create-replacement", "discard", "discard-replaced"})
-FOUNDATION_TYPE = "hundredx:foundation:Foundation"
-EVERYTHING = "everything"
-FINAL = frozenset({"pending", "held"})  # not to be signed off: what is there must be known, and a hold is lifted by its own command
-
-
-@dataclass(frozen=True, order=True)
-class Finding:
-    """Something that needs a person. rule: outside, data, protect, widening, provider, record, held or pending."""
-
-    rule: str
-    urn: str
-    message: str
+REMOVING_OPERATIONS = frozenset(
+    {"delete", "replace", "delete-replaced", "create-replacement", "discard", "discard-replaced"}
+)
+READING_OPERATIONS = frozenset({"same", "read", "refresh"})
+ROOT_TYPES = frozenset({type_tokens.SERVICE_ENVIRONMENT, type_tokens.FOUNDATION})
+# Properties by which a resource acts on another one.
+REFERENCES = ("securityGroupId", "role", "bucket", "routeTableId", "loadBalancerArn")
+EVERYTHING = "everything"  # as an expected owner: every change outside is expected
+Preview = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What the gate says: findings that stand, those that are signed off, what is odd about sign-offs, what was meant, and how much changes."""
+class GateResult:
+    """The result of the gate.
 
-    refused: tuple[Finding, ...]
+    Attributes:
+        failures: The findings that fail the gate.
+        accepted: The findings that are signed off, each with its sign-off.
+        notes: Remarks about sign-offs and about the environment.
+        expected: The owners whose changes are expected.
+        changes: How many resources the preview changes.
+    """
+
+    failures: tuple[Finding, ...]
     accepted: tuple[tuple[Finding, SignOff], ...]
     notes: tuple[str, ...]
-    changed_services: tuple[str, ...]
+    expected: tuple[str, ...]
     changes: int = 0
 
-    def in_words(self) -> list[str]:
-        """Return what the record keeps of it."""
-        out = [f"open, {self.changes} changes in {', '.join(self.changed_services) or 'nothing'}"]
-        return out + [f"overridden: {finding.rule} of {name_of(finding.urn)}, signed off by {sign.by}: {sign.reason}" for finding, sign in self.accepted]
+    @property
+    def passed(self) -> bool:
+        """Whether the update may be applied."""
+        return not self.failures
 
 
-def changed_blocks(deployed: Deployed, wanted: Mapping[str, Any]) -> set[str]:
-    """Return whose blocks differ between what is deployed and what the file wants: services, and `foundation`.
+def changed_owners(deployed: StackState, config: Mapping[str, Any]) -> set[str]:
+    """Return the services, and `foundation`, whose configuration in a file differs from what is deployed.
 
-    Updates that failed since the last good one count too: what they began is there, and going back from it is a change as well.
-    So do services whose last deployment AWS took back: to try again is to change them.
+    Updates that failed since the last successful one count as well: what they began exists, and undoing it is a change
+    too. So do services whose last deployment AWS rolled back: trying it again changes them.
     """
-    out = deployed.unfinished()
-    after = wanted.get(SERVICES_KEY) or {}
-    for update in deployed.standing():
+    owners = deployed.rolled_back_services()
+    services = config.get(SERVICES_KEY) or {}
+    for update in deployed.updates_since_destroy():
         if update.kind != "update":
             continue
         before = update.config.get(SERVICES_KEY) or {}
-        out |= {name for name in {*before, *after} if before.get(name) != after.get(name)}
-        if update.config.get(ENVIRONMENT_KEY) != wanted.get(ENVIRONMENT_KEY):
-            out.add(FOUNDATION)
+        owners |= {name for name in {*before, *services} if before.get(name) != services.get(name)}
+        if update.config.get(ENVIRONMENT_KEY) != config.get(ENVIRONMENT_KEY):
+            owners.add(FOUNDATION)
         if update.succeeded:
-            return out
-    return {*out, *after, FOUNDATION}  # nothing has ever come up whole here
+            return owners
+    return {*owners, *services, FOUNDATION}  # no update has succeeded yet, so everything is new
 
 
-def wanted_config(folder: Path, environment: str) -> dict[str, Any]:
-    """Return the configuration that an environment's file asks for, as a JSON round trip would have it."""
-    config = config_in(read_text(folder, environment), file_of(environment))
+def requested_config(folder: Path, environment: str) -> dict[str, Any]:
+    """Return the configuration that an environment's file asks for, as a round trip through JSON would return it."""
+    file = environment_file(environment)
+    config = config_in(read_text(folder, environment), file)
     services = config.get(SERVICES_KEY)
     if not isinstance(services, dict) or not all(isinstance(block, dict) for block in services.values()):
-        raise RefusedError(f"{file_of(environment)}: {SERVICES_KEY} is not a map of services. `./infra check` says where")
-    out: dict[str, Any] = json.loads(json.dumps(config, default=str))  # a day or a time without quotes is told by the program's own check
-    return out
-
-
-def findings(preview: Mapping[str, Any], deployed: Deployed, meant: set[str]) -> list[Finding]:
-    """Return all that a preview would do and nobody meant, or that loses or opens something."""
-    steps: Sequence[Mapping[str, Any]] = preview.get("steps") or []
-    states = [step.get("newState") or step.get("oldState") or {"urn": step["urn"]} for step in steps]
-    parent_of = parents(deployed.resources, states)
-    # What is new with its service, or with the whole environment, opens nothing that was there.
-    came = {owner(step["urn"], parent_of) for step in steps if step["op"] == "create" and type_of(step["urn"]) in {SERVICE_TYPE, FOUNDATION_TYPE}}
-
-    @functools.cache
-    def theirs(whose: str) -> frozenset[str]:
-        """Return the ids of what is there and is another's."""
-        return frozenset(str(resource.get("id")) for resource in deployed.resources if resource.get("custom") and owner(resource["urn"], parent_of) != whose)
-
-    out = [Finding("pending", urn, "an operation on it never ended: nobody knows what is there") for urn in deployed.pending]
-    for step in steps:
-        urn, operation = step["urn"], step["op"]
-        old, new = step.get("oldState") or {}, step.get("newState") or {}
-        if old.get("protect") and new and not new.get("protect"):
-            out.append(Finding("protect", urn, "loses its protection: the next change could delete it"))
-        if operation in {"same", "read", "refresh"} or type_of(urn) == STACK_TYPE:  # the stack itself changes with its outputs
-            continue
-        whose = owner(urn, parent_of)
-        if whose not in meant and EVERYTHING not in meant:
-            out.append(Finding("outside", urn, f"{operation} in {whose}, whose block did not change"))
-        if operation in LOSING and type_of(urn) in HOLDS_DATA:
-            because = f" (because of {', '.join(step['replaceReasons'])})" if step.get("replaceReasons") else ""
-            out.append(Finding("data", urn, f"{operation}{because} of what holds data"))
-        before, after = (state.get("inputs") or {} if state else None for state in (step.get("oldState"), step.get("newState")))
-        if before is not None and after is not None:
-            out += [Finding("protect", urn, f"{what}: what guards its data is lowered") for what in lowered(before, after)]
-        if operation == "delete" and type_of(urn) in GUARDIANS:
-            out.append(Finding("protect", urn, "is taken away, and what it guards is not guarded"))
-        is_new = whose in came or not deployed.has_ever_come_up(whose)
-        if not is_new or reaches_others(after, theirs(whose)):
-            out += [Finding("widening", urn, message) for message in widenings(urn, before, after)]
-    return sorted(set(out))
-
-
-def reaches_others(inputs: Mapping[str, Any] | None, theirs: frozenset[str]) -> bool:
-    """Tell whether a resource of something new is about what is there already and is another's: its group, role, bucket, routes or balancer.
-
-    Not so the way out of another's group to what is new: that is how a balancer comes to a new service.
-    """
-    if inputs is None or UNKNOWN in str(inputs.get("referencedSecurityGroupId", "")):
-        return False
-    return any(str(inputs.get(name)) in theirs for name in ("securityGroupId", "role", "bucket", "routeTableId", "loadBalancerArn") if inputs.get(name))
-
-
-def release_findings(deployed: Deployed, wanted: Mapping[str, Any], events: Sequence[record.Event], place: str) -> list[Finding]:
-    """Return releases that would come and may not: held ones, and ones that no promotion brought to this environment of this place."""
-    out, unfinished = [], deployed.unfinished()
-    for service, block in sorted((wanted.get(SERVICES_KEY) or {}).items()):
-        release, runs = block.get("release") or {}, deployed.release(service)
-        if not block.get("enabled", True) or (release == runs and service not in unfinished):
-            continue
-        urn = f"urn:pulumi:{deployed.stack}::100xglobal::{SERVICE_TYPE}::{service}"
-        hold = record.held(events, service, release.get("version"), release.get("image"))
-        if hold:
-            out.append(
-                Finding("held", urn, f"{release.get('version')} is held by {hold.by}: {hold.reason}. Lift it with `./infra release-hold {service} {hold.version} --reason ...`")
-            )
-        move = record.last_move(events, service, deployed.stack, place)
-        if deployed.stack not in PATH[1:] or runs is None or runs == release:
-            continue  # alpha's come from CI; and the first release of a service in an environment comes with its file
-        if move is None or move.release != fingerprint(release):
-            out.append(
-                Finding(
-                    "record",
-                    urn,
-                    f"its release {release.get('version')} is in no promotion that was asked for here: "
-                    f"`./infra promote {service} --from {PATH[PATH.index(deployed.stack) - 1]} --to {deployed.stack}{on(place)}` looks at it and records it",
-                )
-            )
-    return out
-
-
-def provider_findings(plan: Mapping[str, Any], deployed: Deployed) -> list[Finding]:
-    """Return changes of provider resources, which no step shows: read from a saved plan."""
-    before = {resource["urn"] for resource in deployed.resources if type_of(resource["urn"]).startswith("pulumi:providers:")}
-    out = []
-    for urn, entry in (plan.get("resourcePlans") or {}).items():
-        if not type_of(urn).startswith("pulumi:providers:"):
-            continue
-        if urn not in before:
-            if before:
-                out.append(Finding("provider", urn, "a provider that was not there comes, as after an upgrade of pulumi_aws: resources that move to it may change with it"))
-            continue
-        inputs = (entry.get("goal") or {}).get("inputDiff") or {}
-        names = {str(name) for kind in ("adds", "deletes", "updates") for name in (inputs.get(kind) or [])}
-        if names or set(entry.get("steps") or []) - {"same"}:
-            out.append(Finding("provider", urn, f"the provider's settings change ({', '.join(sorted(names)) or 'its version'}): that reaches every resource"))
-    return out
-
-
-def judge(found: Iterable[Finding], signs: Iterable[SignOff], today: date, meant: set[str], changes: int = 0) -> Verdict:
-    """Return the verdict: a finding is accepted by a sign-off of its very URN and rule that has not expired."""
-    signs = list(signs)
-    last_day = today + timedelta(days=sign_offs.LONGEST_DAYS)
-    valid = {(sign.urn, sign.rule): sign for sign in signs if today <= sign.expires <= last_day}
-    refused, accepted = [], []
-    for finding in found:
-        sign = None if finding.rule in FINAL else valid.get((finding.urn, finding.rule))
-        if sign:
-            accepted.append((finding, sign))
-        else:
-            refused.append(finding)
-    used = {(finding.urn, finding.rule) for finding, _ in accepted}
-    notes = [f"the sign-off of {name_of(sign.urn)} ({sign.rule}) expired on {sign.expires}: {sign.reason}" for sign in signs if sign.expires < today]
-    notes += [
-        f"the sign-off of {name_of(sign.urn)} ({sign.rule}) ends on {sign.expires}, in more than {sign_offs.LONGEST_DAYS} days: it does not count"
-        for sign in signs
-        if sign.expires > last_day
-    ]
-    notes += [f"the sign-off of {name_of(sign.urn)} ({sign.rule}) by {sign.by} was not needed: remove it" for key, sign in valid.items() if key not in used]
-    return Verdict(tuple(refused), tuple(accepted), tuple(notes), tuple(sorted(meant)), changes)
-
-
-def show(verdict: Verdict, layout: str, environment: str, suffix: str = "") -> str:
-    """Return a verdict as text, markdown or JSON. suffix: what the commands that it names need beside, to act in the same place."""
-    if layout == "json":
-        rows = [{"rule": f.rule, "urn": f.urn, "message": f.message, "signed_off_by": None} for f in verdict.refused]
-        rows += [{"rule": f.rule, "urn": f.urn, "message": f.message, "signed_off_by": s.by, "reason": s.reason} for f, s in verdict.accepted]
-        return json.dumps(
-            {"passed": not verdict.refused, "changes": verdict.changes, "meant": list(verdict.changed_services), "findings": rows, "notes": list(verdict.notes)}, indent=1
-        )
-    mark, code, strong = ("- ", "`", "**") if layout == "markdown" else ("  ", "", "")
-    lines = [f"gate of {environment}: {verdict.changes} changes; meant in {', '.join(verdict.changed_services) or 'nothing'}"]
-    lines += [f"{mark}{strong}REFUSED{strong} {f.rule}: {code}{name_of(f.urn)}{code} {f.message}\n{mark}  {code}{f.urn}{code}" for f in verdict.refused]
-    lines += [f"{mark}signed off by {s.by} ({s.reason}): {code}{name_of(f.urn)}{code} {f.message}" for f, s in verdict.accepted]
-    lines += [f"{mark}note: {note}" for note in verdict.notes]
-    if not verdict.refused:
-        return "\n".join([*lines, "The gate is open."])
-    lines.append(f"The gate is closed: {len(verdict.refused)} refused. What is not meant is mended; what is:")
-    if any(finding.rule == "outside" for finding in verdict.refused):
-        whose = sorted({finding.message.split(" in ", 1)[1].split(",", 1)[0] for finding in verdict.refused if finding.rule == "outside"})
-        lines.append(f"{mark}a change of code that reaches others: {code}./infra up {environment} {' '.join(f'--meant {name}' for name in whose)}{suffix}{code}")
-    signed = [finding for finding in verdict.refused if finding.rule in sign_offs.RULES and finding.rule != "outside"]
-    if signed:
-        lines.append(
-            f"{mark}anything else: {code}./infra sign-off '{signed[0].urn}' --rule {signed[0].rule} --reason ... --days 3{code}, and commit the file it writes below {sign_offs.FOLDER}/"
-        )
-    return "\n".join(lines)
+        message = f"{file}: {SERVICES_KEY} is not a map of services. To see the location:\n  ./infra check"
+        raise refused(RefusalRule.INVALID_FILE, message)
+    # default=str: an unquoted date or time is reported by the program's own check.
+    values: dict[str, Any] = json.loads(json.dumps(config, default=str))
+    return values
 
 
 def comparable(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a file's configuration as an update's history has it: what is no object of ours is text."""
-    return {key: value if key in {SERVICES_KEY, ENVIRONMENT_KEY} or isinstance(value, str) else json.dumps(value, separators=(",", ":")) for key, value in config.items()}
+    """Return a file's configuration as an update's history records it: values that are not ours become text."""
+
+    def recorded(key: str, value: Any) -> Any:
+        is_structured = key in {SERVICES_KEY, ENVIRONMENT_KEY} or isinstance(value, str)
+        return value if is_structured else json.dumps(value, separators=(",", ":"))
+
+    return {key: recorded(key, value) for key, value in config.items()}
+
+
+def preview_findings(preview: Preview, deployed: StackState, expected: set[str]) -> list[Finding]:
+    """Return the findings in a preview. expected: the owners whose changes are expected."""
+    steps: Sequence[Mapping[str, Any]] = preview.get("steps") or []
+    states = [step.get("newState") or step.get("oldState") or {"urn": step["urn"]} for step in steps]
+    parents = parents_by_urn(deployed.resources, states)
+    # A service, or a foundation, that is created as a whole cannot expose anything that existed before.
+    new_owners = {
+        owner_of(step["urn"], parents)
+        for step in steps
+        if step["op"] == "create" and type_of(step["urn"]) in ROOT_TYPES
+    }
+
+    @functools.cache
+    def ids_of_others(owner: str) -> frozenset[str]:
+        others = (item for item in deployed.resources if owner_of(item["urn"], parents) != owner)
+        return frozenset(str(item.get("id")) for item in others if item.get("custom"))
+
+    findings = [
+        Finding(
+            Rule.PENDING,
+            urn,
+            "has an operation that did not complete; its actual state is unknown",
+            owner_of(urn, parents),
+        )
+        for urn in deployed.pending
+    ]
+    for step in steps:
+        owner = owner_of(step["urn"], parents)
+        findings += protect_findings(step, owner)
+        if step["op"] in READING_OPERATIONS or type_of(step["urn"]) == STACK_TYPE:  # the stack changes with its outputs
+            continue
+        if not {owner, EVERYTHING} & expected:
+            message = f"would change ({step['op']}), but the configuration of {owner} has not changed"
+            findings.append(Finding(Rule.OUTSIDE, step["urn"], message, owner, step["op"]))
+        findings += data_findings(step, owner)
+        inputs = inputs_of(step.get("newState"))
+        is_new = owner in new_owners or not deployed.was_deployed(owner)
+        if not is_new or acts_on_others(inputs, ids_of_others(owner)):
+            findings += widening_findings(step, owner)
+    return sorted(set(findings))
+
+
+def inputs_of(state: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """Return the inputs in a step's state, or None if the resource does not exist."""
+    return state.get("inputs") or {} if state else None
+
+
+def protect_findings(step: Mapping[str, Any], owner: str) -> Iterator[Finding]:
+    """Yield a lost `protect`. The preview shows it as no change at all."""
+    old, new = step.get("oldState") or {}, step.get("newState") or {}
+    if old.get("protect") and new and not new.get("protect"):
+        message = "would lose Pulumi's protection, so that the next update could delete it"
+        yield Finding(Rule.PROTECT, step["urn"], message, owner, "protect")
+
+
+def data_findings(step: Mapping[str, Any], owner: str) -> Iterator[Finding]:
+    """Yield the loss of data and of what protects it."""
+    urn, operation = step["urn"], step["op"]
+    if operation in REMOVING_OPERATIONS and type_of(urn) in DATA_TYPES:
+        reasons = step.get("replaceReasons")
+        because = f" because of {', '.join(reasons)}" if reasons else ""
+        message = f"would be lost ({operation}{because}), and it holds data"
+        yield Finding(Rule.DATA, urn, message, owner, operation)
+    old, new = inputs_of(step.get("oldState")), inputs_of(step.get("newState"))
+    if old is not None and new is not None:
+        for weakening in weakenings(old, new):
+            yield Finding(Rule.PROTECT, urn, weakening.message, owner, weakening.setting)
+    if operation == "delete" and type_of(urn) in PROTECTION_TYPES:
+        yield Finding(Rule.PROTECT, urn, "would be deleted, and it protects data", owner, operation)
+
+
+def widening_findings(step: Mapping[str, Any], owner: str) -> Iterator[Finding]:
+    """Yield what a step exposes or allows."""
+    old, new = inputs_of(step.get("oldState")), inputs_of(step.get("newState"))
+    for widening in widenings(step["urn"], old, new):
+        yield Finding(Rule.WIDENING, step["urn"], widening.message, owner, widening.kind)
+
+
+def acts_on_others(inputs: Mapping[str, Any] | None, ids: frozenset[str]) -> bool:
+    """Tell whether a new resource acts on something that exists and belongs to another owner. ids: of what others own.
+
+    An egress rule from another owner's security group to a new one does not count: that is how the shared load balancer
+    reaches a new service.
+    """
+    if inputs is None or UNKNOWN in str(inputs.get("referencedSecurityGroupId", "")):
+        return False
+    return any(str(inputs.get(name)) in ids for name in REFERENCES if inputs.get(name))
+
+
+def release_findings(
+    deployed: StackState,
+    config: Mapping[str, Any],
+    events: Sequence[journal.Event],
+    backend: str,
+    path: PromotionPath,
+) -> list[Finding]:
+    """Return the releases in a file that may not be deployed: those on hold, and those that were never promoted."""
+    findings, rolled_back = [], deployed.rolled_back_services()
+    for service, block in sorted((config.get(SERVICES_KEY) or {}).items()):
+        release, current = block.get("release") or {}, deployed.release(service)
+        if not block.get("enabled", True) or (release == current and service not in rolled_back):
+            continue
+        urn = f"urn:pulumi:{deployed.stack}::{PROJECT}::{type_tokens.SERVICE_ENVIRONMENT}::{service}"
+        version = release.get("version")
+        hold = journal.active_hold(events, service, version, release.get("image"))
+        if hold:
+            message = (
+                f"release {version} is on hold by {hold.by}: {hold.reason}. To lift the hold:\n"
+                f"  ./infra unhold {service} {hold.version} --reason ..."
+            )
+            findings.append(Finding(Rule.HELD, urn, message, service))
+        # The first release of a service in an environment comes with the service's configuration.
+        if not path.requires_promotion(deployed.stack) or current is None or current == release:
+            continue
+        move = journal.last_move(events, service, deployed.stack, backend)
+        if move is None or move.fingerprint != fingerprint(release):
+            source = path.environments[path.environments.index(deployed.stack) - 1]
+            message = (
+                f"release {version} was not promoted to {deployed.stack}. To check and record it:\n"
+                f"  ./infra promote {service} --from {source} --to {deployed.stack}{backend_option(backend)}"
+            )
+            findings.append(Finding(Rule.NOT_PROMOTED, urn, message, service))
+    return findings
+
+
+def backend_option(backend: str) -> str:
+    """Return the option that makes a command of ours act in a backend; empty for the default."""
+    return "" if backend == journal.SANDBOX else f" --on {backend}"
+
+
+def provider_findings(plan: Mapping[str, Any], deployed: StackState) -> list[Finding]:
+    """Return changes of provider resources, which no step of a preview shows. plan: a saved update plan."""
+    existing = {item["urn"] for item in deployed.resources if type_of(item["urn"]).startswith(PROVIDER_PREFIX)}
+    findings = []
+    for urn, entry in (plan.get("resourcePlans") or {}).items():
+        if not type_of(urn).startswith(PROVIDER_PREFIX):
+            continue
+        if urn not in existing:
+            if existing:
+                message = "is a new provider, as after an upgrade of pulumi-aws; resources that move to it may change"
+                findings.append(Finding(Rule.PROVIDER, urn, message, FOUNDATION, "new"))
+            continue
+        inputs = (entry.get("goal") or {}).get("inputDiff") or {}
+        names = sorted({str(name) for kind in ("adds", "deletes", "updates") for name in (inputs.get(kind) or [])})
+        if names or set(entry.get("steps") or []) - {"same"}:
+            message = f"would change its settings ({', '.join(names) or 'version'}), which affects every resource"
+            findings.append(Finding(Rule.PROVIDER, urn, message, FOUNDATION, ",".join(names) or "version"))
+    return findings
+
+
+def evaluate(
+    findings: Iterable[Finding], available: Iterable[SignOff], today: date, expected: set[str], changes: int = 0
+) -> GateResult:
+    """Return the result: a valid sign-off for exactly its resource and rule accepts a finding.
+
+    available: the sign-offs for the stack. today: they are valid through their day. changes: see GateResult.
+    """
+    available = list(available)
+    last_day = today + timedelta(days=sign_offs.MAXIMUM_DAYS)
+    valid = {(sign_off.urn, sign_off.rule): sign_off for sign_off in available if today <= sign_off.expires <= last_day}
+    failures, accepted = [], []
+    for finding in findings:
+        sign_off = None if finding.rule in FINAL_RULES else valid.get((finding.urn, finding.rule))
+        if sign_off:
+            accepted.append((finding, sign_off))
+        else:
+            failures.append(finding)
+    used = {(finding.urn, finding.rule) for finding, _ in accepted}
+    notes = [note for sign_off in available if (note := sign_off_note(sign_off, today, last_day))]
+    notes += [
+        f"{sign_offs.label(sign_off)} by {sign_off.by} is not needed. Delete it"
+        for key, sign_off in valid.items()
+        if key not in used
+    ]
+    return GateResult(tuple(failures), tuple(accepted), tuple(notes), tuple(sorted(expected)), changes)
+
+
+def sign_off_note(sign_off: SignOff, today: date, last_day: date) -> str:
+    """Return why a sign-off is not valid today; empty if it is."""
+    if sign_off.expires < today:
+        return f"{sign_offs.label(sign_off)} expired on {sign_off.expires}: {sign_off.reason}"
+    if sign_off.expires > last_day:
+        return (
+            f"{sign_offs.label(sign_off)} is not valid: it expires on {sign_off.expires}, "
+            f"more than {sign_offs.MAXIMUM_DAYS} days from now"
+        )
+    return ""

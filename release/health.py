@@ -1,25 +1,52 @@
-"""Whether a service's servers came up, by AWS's word: pure, on what AWS answered.
+"""Whether a service's servers are healthy, judged from AWS's own answers. Pure.
 
-Pulumi's update ends when Auto Scaling has *begun* to replace servers. If they do not come up, AWS goes back to what the group
-ran before and Pulumi's state still says the new version. So what is believed is the group, its refresh and its targets.
+Pulumi's update ends when Auto Scaling has *started* to replace servers. If the new servers fail, AWS may return the
+group to the previous launch template version while Pulumi's state still names the new one. Only the group, its instance
+refresh and its targets tell what really runs.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
-# https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_InstanceRefresh.html, field Status
-UNDER_WAY = frozenset({"Pending", "InProgress", "Baking", "Cancelling", "RollbackInProgress"})
-WENT_WRONG = frozenset({"Failed", "Cancelled", "RollbackFailed", "RollbackSuccessful"})
+from common.console import count
+
+# Field Status of https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_InstanceRefresh.html
+IN_PROGRESS = frozenset({"Pending", "InProgress", "Baking", "Cancelling", "RollbackInProgress"})
+UNSUCCESSFUL = frozenset({"Failed", "Cancelled", "RollbackFailed", "RollbackSuccessful"})
+
+
+class Check(StrEnum):
+    """The health checks of a group."""
+
+    GROUP_MISSING = "group-missing"
+    REFRESH_IN_PROGRESS = "refresh-in-progress"
+    ROLLED_BACK = "rolled-back"
+    REFRESH_UNSUCCESSFUL = "refresh-unsuccessful"
+    OLD_SERVERS = "old-servers"
+    TOO_FEW_SERVERS = "too-few-servers"
+    TARGET_GROUP_MISSING = "target-group-missing"
+    TOO_FEW_TARGETS = "too-few-targets"
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What AWS says of one group.
+class Issue:
+    """One reason why a group is unhealthy."""
 
-    group, refresh: as boto3 returns them, None where there is none. targets: the state of each target, by target group; None
-    where AWS does not know the target group.
+    check: Check
+    message: str
+
+
+@dataclass(frozen=True)
+class GroupStatus:
+    """What AWS reports about one Auto Scaling group.
+
+    Attributes:
+        group: The group as boto3 returns it, or None if AWS has no such group.
+        refresh: Its newest instance refresh as boto3 returns it, or None if it never had one.
+        targets: The state of every target, by target group ARN; None for a target group that AWS does not have.
     """
 
     group: Mapping[str, Any] | None
@@ -27,87 +54,133 @@ class Seen:
     targets: Mapping[str, Sequence[str] | None]
 
 
-def wanted_version(state: Mapping[str, Any]) -> str:
-    """Return the launch template version that Pulumi's state gives a group."""
+@dataclass(frozen=True)
+class ServerReport:
+    """What AWS reports about all servers of a service. replaced_at: when they were last replaced, if they ever were."""
+
+    issues: Sequence[Issue] = ()
+    replaced_at: datetime | None = None
+
+
+def expected_version(state: Mapping[str, Any]) -> str:
+    """Return the launch template version that Pulumi's state records for a group."""
     return str(((state.get("outputs") or {}).get("launchTemplate") or {}).get("version", ""))
 
 
-def version_of(thing: Mapping[str, Any]) -> str:
-    """Return the launch template version of a group or a server, as AWS has it."""
-    return str((thing.get("LaunchTemplate") or {}).get("Version", ""))
+def actual_version(resource: Mapping[str, Any]) -> str:
+    """Return the launch template version of a group or a server according to AWS."""
+    return str((resource.get("LaunchTemplate") or {}).get("Version", ""))
 
 
-def is_rolled_back(state: Mapping[str, Any], seen: Seen) -> bool:
-    """Tell whether AWS took a deployment back: the group has another version than Pulumi gave it."""
-    return seen.group is not None and not is_under_way(seen) and version_of(seen.group) != wanted_version(state)
+def is_refreshing(status: GroupStatus) -> bool:
+    """Tell whether AWS is replacing servers right now."""
+    return status.refresh is not None and status.refresh.get("Status") in IN_PROGRESS
 
 
-def is_under_way(seen: Seen) -> bool:
-    """Tell whether servers are being replaced just now."""
-    return bool(seen.refresh) and (seen.refresh or {}).get("Status") in UNDER_WAY
-
-
-def is_starting(state: Mapping[str, Any], seen: Seen) -> bool:
-    """Tell whether new servers have not had their first health checks yet; of a new group no refresh tells that."""
-    if seen.group is None or is_rolled_back(state, seen):
+def is_rolled_back(state: Mapping[str, Any], status: GroupStatus) -> bool:
+    """Tell whether AWS rolled a deployment back: the group's version differs from the one that Pulumi deployed."""
+    if status.group is None or is_refreshing(status):
         return False
-    first_checks = any("initial" in (states or ()) for states in seen.targets.values())
-    return first_checks or len(in_service(seen)) < least_of(state)
+    return actual_version(status.group) != expected_version(state)
 
 
-def in_service(seen: Seen) -> list[Mapping[str, Any]]:
+def is_starting(state: Mapping[str, Any], status: GroupStatus) -> bool:
+    """Tell whether new servers still wait for their first health checks.
+
+    A new group has no instance refresh that would show it.
+    """
+    if status.group is None or is_rolled_back(state, status):
+        return False
+    has_initial_targets = any("initial" in (targets or ()) for targets in status.targets.values())
+    return has_initial_targets or len(servers_in_service(status)) < minimum_size(state)
+
+
+def servers_in_service(status: GroupStatus) -> list[Mapping[str, Any]]:
     """Return a group's servers that are in service."""
-    return [server for server in (seen.group or {}).get("Instances") or [] if server.get("LifecycleState") == "InService"]
+    servers = (status.group or {}).get("Instances") or []
+    return [server for server in servers if server.get("LifecycleState") == "InService"]
 
 
-def least_of(state: Mapping[str, Any]) -> int:
-    """Return how many servers a group has at the least."""
+def minimum_size(state: Mapping[str, Any]) -> int:
+    """Return the minimum number of servers of a group."""
     return int((state.get("outputs") or {}).get("minSize") or 0)
 
 
-def came_up(seen: Seen) -> datetime | None:
-    """Return when the last replacement of servers ended, where one did."""
-    ended: datetime | None = (seen.refresh or {}).get("EndTime")
+def replaced_at(status: GroupStatus) -> datetime | None:
+    """Return when the newest instance refresh ended, or None."""
+    ended: datetime | None = (status.refresh or {}).get("EndTime")
     return ended
 
 
-def progress(seen: Seen) -> str:
-    """Return how far a replacement is."""
-    refresh = seen.refresh or {}
-    going_back = "AWS is taking it back, " if str(refresh.get("Status", "")).startswith("Rollback") else ""
-    return f"{going_back}{int(refresh.get('PercentageComplete') or 0)} % of its servers replaced"
+def describe_progress(status: GroupStatus) -> str:
+    """Return how far an instance refresh has come."""
+    refresh = status.refresh or {}
+    prefix = "AWS is rolling back, " if str(refresh.get("Status", "")).startswith("Rollback") else ""
+    return f"{prefix}{int(refresh.get('PercentageComplete') or 0)} % of the servers replaced"
 
 
-def troubles(state: Mapping[str, Any], seen: Seen) -> list[str]:
-    """Return why a group's servers cannot be called healthy; empty where they can."""
-    outputs = state.get("outputs") or {}
-    name, least = outputs.get("name"), least_of(state)
-    if seen.group is None:
-        return [f"AWS does not have the group {name}"]
-    if is_under_way(seen):
-        return [f"servers of {name} are still being replaced ({progress(seen)})"]
-    out = []
-    wanted, refresh = wanted_version(state), seen.refresh or {}
-    if version_of(seen.group) != wanted:
-        why = f": {refresh['StatusReason']}" if refresh.get("StatusReason") else ""
-        out.append(f"AWS took the last deployment back: {name} runs template version {version_of(seen.group)}, and Pulumi gave it {wanted}{why}")
-    elif refresh.get("Status") in WENT_WRONG:
-        why = f" ({refresh['StatusReason']})" if refresh.get("StatusReason") else ""
-        out.append(
-            f"the last replacement of servers of {name} ended as {refresh['Status']}{why}, and Pulumi has nothing to change: "
-            f"`aws autoscaling start-instance-refresh --auto-scaling-group-name {name}` begins another"
+def issues(state: Mapping[str, Any], status: GroupStatus) -> list[Issue]:
+    """Return why a group is unhealthy; empty if it is healthy."""
+    name = str((state.get("outputs") or {}).get("name"))
+    if status.group is None:
+        return [Issue(Check.GROUP_MISSING, f"the Auto Scaling group {name} does not exist in AWS")]
+    if is_refreshing(status):
+        message = f"the servers of {name} are still being replaced ({describe_progress(status)})"
+        return [Issue(Check.REFRESH_IN_PROGRESS, message)]
+    return [*refresh_issues(name, state, status), *server_issues(name, state, status), *target_issues(state, status)]
+
+
+def refresh_issues(name: str, state: Mapping[str, Any], status: GroupStatus) -> list[Issue]:
+    """Return what went wrong with the newest instance refresh."""
+    refresh, expected = status.refresh or {}, expected_version(state)
+    reason = refresh.get("StatusReason")
+    actual = actual_version(status.group or {})
+    if actual != expected:
+        message = (
+            f"AWS rolled back the last deployment of {name}: it runs launch template version {actual}, "
+            f"but Pulumi deployed version {expected}"
         )
-    servers = in_service(seen)
-    new = [server for server in servers if version_of(server) == wanted and server.get("HealthStatus") == "Healthy"]
-    old = [server for server in servers if version_of(server) != wanted]
-    if old and version_of(seen.group) == wanted:
-        out.append(f"{len(old)} servers of {name} run an older template version than {wanted}")
-    if len(new) < least:
-        out.append(f"{len(new)} of at least {least} servers of {name} run template version {wanted} and are healthy")
-    for arn, states in seen.targets.items():
+        return [Issue(Check.ROLLED_BACK, message + (f". AWS's reason: {reason}" if reason else ""))]
+    if refresh.get("Status") in UNSUCCESSFUL:
+        because = f" ({reason})" if reason else ""
+        message = (
+            f"the last instance refresh of {name} ended with status {refresh['Status']}{because}, "
+            "and Pulumi sees nothing to change. To start another one:\n"
+            f"  aws autoscaling start-instance-refresh --auto-scaling-group-name {name}"
+        )
+        return [Issue(Check.REFRESH_UNSUCCESSFUL, message)]
+    return []
+
+
+def server_issues(name: str, state: Mapping[str, Any], status: GroupStatus) -> list[Issue]:
+    """Return servers that run another version, and whether enough healthy ones run the expected version."""
+    expected, minimum = expected_version(state), minimum_size(state)
+    servers = servers_in_service(status)
+    current = [server for server in servers if actual_version(server) == expected]
+    healthy = [server for server in current if server.get("HealthStatus") == "Healthy"]
+    result: list[Issue] = []
+    outdated = len(servers) - len(current)
+    if outdated and actual_version(status.group or {}) == expected:
+        message = f"{name} still has {count(outdated, 'server')} on a launch template version other than {expected}"
+        result.append(Issue(Check.OLD_SERVERS, message))
+    if len(healthy) < minimum:
+        message = (
+            f"{name} needs at least {count(minimum, 'healthy server')} on launch template version {expected}, "
+            f"but has {len(healthy)}"
+        )
+        result.append(Issue(Check.TOO_FEW_SERVERS, message))
+    return result
+
+
+def target_issues(state: Mapping[str, Any], status: GroupStatus) -> list[Issue]:
+    """Return target groups with too few healthy targets."""
+    minimum = minimum_size(state)
+    result: list[Issue] = []
+    for arn, states in status.targets.items():
         label = arn.split(":targetgroup/")[-1].split("/")[0]
         if states is None:
-            out.append(f"AWS does not have the target group {label}")
-        elif (healthy := list(states).count("healthy")) < least:
-            out.append(f"{healthy} of at least {least} targets of {label} are healthy")
-    return out
+            result.append(Issue(Check.TARGET_GROUP_MISSING, f"the target group {label} does not exist in AWS"))
+        elif (healthy := list(states).count("healthy")) < minimum:
+            message = f"the target group {label} needs at least {count(minimum, 'healthy target')}, but has {healthy}"
+            result.append(Issue(Check.TOO_FEW_TARGETS, message))
+    return result

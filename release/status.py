@@ -1,117 +1,146 @@
-"""What the table of services and environments says, and what exactly differs between two environments: pure."""
+"""What the status table says, and how a service's release differs between environments. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from release import record
-from release.deployed import Deployed, fingerprint, name_of, owner, parents
-from release.promote import PATH, in_words, on, soak_of
+from release import journal
+from release.gate import backend_option
+from release.journal import Event
+from release.promotion_path import PromotionPath, format_minutes
+from release.stack_state import StackState, fingerprint, name_of, owner_of, parents_by_urn
+from settings.project_files import environment_file
+
+DRIFT_NAMES = 3  # how many drifted resources one cell of the table names
 
 
 @dataclass(frozen=True)
-class View:
+class EnvironmentView:
     """One environment as the table shows it.
 
-    wanted: the releases in its file. drifted: names of resources that are not as Pulumi left them, by service, None where
-    nobody looked. unhealthy: what AWS says against each service's servers. notes: what could not be looked at.
+    Attributes:
+        deployed: The state of its stack.
+        requested: The releases in its file.
+        drift: Names of resources that differ from Pulumi's state, by service; None if nobody compared.
+        unhealthy: What makes the servers of each service unhealthy, according to AWS.
+        notes: What could not be determined.
     """
 
-    deployed: Deployed
-    wanted: Mapping[str, Mapping[str, Any]]
-    drifted: Mapping[str, Sequence[str]] | None = None
+    deployed: StackState
+    requested: Mapping[str, Mapping[str, Any]]
+    drift: Mapping[str, Sequence[str]] | None = None
     unhealthy: Mapping[str, Sequence[str]] = field(default_factory=dict)
     notes: Sequence[str] = ()
 
 
-def cell(service: str, environment: str, views: Mapping[str, View], events: Sequence[record.Event], at: datetime) -> list[str]:
-    """Return the lines of one cell: the version, then since when and what is odd about it."""
-    view = views[environment]
-    release, since = view.deployed.release(service), view.deployed.since(service)
-    wanted = view.wanted.get(service)
+@dataclass(frozen=True)
+class Table:
+    """Everything that the cells of the table depend on."""
+
+    views: Mapping[str, EnvironmentView]
+    events: Sequence[Event]
+    path: PromotionPath
+    now: datetime
+
+
+def cell(service: str, environment: str, table: Table) -> list[str]:
+    """Return the lines of one cell: the version, since when it runs, and everything that needs attention."""
+    view = table.views[environment]
+    release, requested = view.deployed.release(service), view.requested.get(service)
     if release is None:
-        return [f"- ({wanted.get('version')} in its file, not brought up)"] if wanted else ["-"]
-    out = [str(release.get("version"))]
+        return [f"- ({requested.get('version')} not deployed yet)"] if requested else ["-"]
+    since = view.deployed.running_since(service)
+    lines = [str(release.get("version"))]
     if since:
-        out.append(f"since {since:%Y-%m-%d %H:%M}")
-    hold = record.held(events, service, release.get("version"), release.get("image"))
-    if hold:
-        out.append(f"HELD: {hold.reason}")
-    after = next_of(environment, views)
-    if after and since and views[after].deployed.release(service) != release and not hold:
-        left = soak_of(environment, after) - (at - since)
-        out.append(f"soaking, {in_words(left)} left" if left.total_seconds() > 0 else f"may go to {after}")
-    before = previous_of(environment, views)
-    ahead = views[before].deployed.release(service) if before else None
-    if ahead is not None and ahead != release:
-        out.append(f"behind {before}: {ahead.get('version')} there" if ahead.get("version") != release.get("version") else f"other settings than {before}")
-    if wanted is not None and wanted != release:
-        out.append(f"{wanted.get('version')} in its file, not brought up")
-    elif wanted is None:
-        out.append("switched off in its file, not brought up")
-    drifted = (view.drifted or {}).get(service) or ()
+        lines.append(f"since {since:%Y-%m-%d %H:%M}")
+    lines += promotion_lines(service, environment, table)
+    if requested is None:
+        lines.append("disabled in the file, still deployed")
+    elif requested != release:
+        lines.append(f"{requested.get('version')} not deployed yet")
+    drifted = (view.drift or {}).get(service) or ()
     if drifted:
-        out.append(f"drifted: {', '.join(drifted[:3])}{f' and {len(drifted) - 3} more' if len(drifted) > 3 else ''}")  # noqa: PLR2004 what a cell holds
-    return out + [f"! {trouble}" for trouble in [*view.deployed.troubles(service), *view.unhealthy.get(service, ())]]
+        more = f" and {len(drifted) - DRIFT_NAMES} more" if len(drifted) > DRIFT_NAMES else ""
+        lines.append(f"drift: {', '.join(drifted[:DRIFT_NAMES])}{more}")
+    issues = [*view.deployed.health_issues(service), *view.unhealthy.get(service, ())]
+    return lines + [f"! {issue}" for issue in issues]
 
 
-def next_of(environment: str, views: Mapping[str, View]) -> str | None:
-    """Return the environment that a release moves to from here, where it is up."""
-    index = PATH.index(environment) + 1 if environment in PATH else len(PATH)
-    return PATH[index] if index < len(PATH) and PATH[index] in views else None
+def promotion_lines(service: str, environment: str, table: Table) -> list[str]:
+    """Return where a deployed release is on its way through the environments."""
+    deployed = table.views[environment].deployed
+    release = deployed.release(service) or {}
+    hold = journal.active_hold(table.events, service, release.get("version"), release.get("image"))
+    lines = [f"ON HOLD: {hold.reason}"] if hold else []
+    target = table.path.next_of(environment, table.views)
+    since = deployed.running_since(service)
+    if target and since and not hold and table.views[target].deployed.release(service) != release:
+        remaining = table.path.soak_time(environment, target) - (table.now - since)
+        is_soaking = remaining.total_seconds() > 0
+        lines.append(f"soaking, {format_minutes(remaining)} left" if is_soaking else f"can be promoted to {target}")
+    source = table.path.previous_of(environment, table.views)
+    ahead = table.views[source].deployed.release(service) if source else None
+    if ahead is not None and ahead != release:
+        same_version = ahead.get("version") == release.get("version")
+        lines.append(f"other settings than {source}" if same_version else f"{source} has {ahead.get('version')}")
+    return lines
 
 
-def previous_of(environment: str, views: Mapping[str, View]) -> str | None:
-    """Return the environment that a release comes from, where it is up."""
-    index = PATH.index(environment) - 1 if environment in PATH else -1
-    return PATH[index] if index >= 0 and PATH[index] in views else None
-
-
-def drift_of(preview: Mapping[str, Any], deployed: Deployed) -> dict[str, list[str]]:
-    """Return what is not as Pulumi left it, by service, from a preview of a refresh."""
-    parent_of = parents(deployed.resources)
-    out: dict[str, list[str]] = {}
+def drift_by_owner(preview: Mapping[str, Any], deployed: StackState) -> dict[str, list[str]]:
+    """Return the names of resources that differ from Pulumi's state, by owner. preview: of a refresh."""
+    parents = parents_by_urn(deployed.resources)
+    drift: dict[str, list[str]] = {}
     for step in preview.get("steps") or []:
-        gone = step.get("newState") is None and step["op"] not in {"same", "read"}
-        changed = step.get("detailedDiff") or step.get("diffReasons") or step["op"] in {"update", "delete"}
-        if gone or changed:
-            out.setdefault(owner(step["urn"], parent_of), []).append(name_of(step["urn"]) + (" (gone)" if gone else ""))
-    return out
+        is_missing = step.get("newState") is None and step["op"] not in {"same", "read"}
+        differs = step.get("detailedDiff") or step.get("diffReasons") or step["op"] in {"update", "delete"}
+        if is_missing or differs:
+            name = name_of(step["urn"]) + (" (missing)" if is_missing else "")
+            drift.setdefault(owner_of(step["urn"], parents), []).append(name)
+    return drift
 
 
-def differences(service: str, first: str, second: str, views: Mapping[str, View]) -> list[tuple[str, str, str]]:
-    """Return what differs of a service's release between two environments, sizing aside: field, one value, the other."""
-    one, other = (flat(views[name].deployed.release(service) or {}) for name in (first, second))
-    return [(key, one.get(key, "-"), other.get(key, "-")) for key in sorted({*one, *other}) if one.get(key) != other.get(key)]
+def differences(
+    service: str, first: str, second: str, views: Mapping[str, EnvironmentView]
+) -> list[tuple[str, str, str]]:
+    """Return how a service's release differs between two environments: field, first value, second value."""
+    one, other = (flatten(views[name].deployed.release(service) or {}) for name in (first, second))
+    keys = sorted({*one, *other})
+    return [(key, one.get(key, "-"), other.get(key, "-")) for key in keys if one.get(key) != other.get(key)]
 
 
-def flat(values: Mapping[str, Any], path: str = "") -> dict[str, str]:
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     """Return nested values by their dotted path."""
-    out: dict[str, str] = {}
+    flat: dict[str, str] = {}
     for key, value in values.items():
         if isinstance(value, Mapping):
-            out |= flat(value, f"{path}{key}.")
+            flat |= flatten(value, f"{prefix}{key}.")
         else:
-            out[f"{path}{key}"] = str(value)
-    return out
+            flat[f"{prefix}{key}"] = str(value)
+    return flat
 
 
-def story(event: record.Event) -> str:
+def history_line(event: Event) -> str:
     """Return one line of a service's history."""
-    where = " -> ".join(filter(None, [event.source, event.environment])) + (" (aws)" if event.place == "aws" else "")
-    told = [event.reason, *(gate for gate in event.gates if gate.startswith("overridden"))]
-    return f"{event.at[:16].replace('T', ' ')}  {event.kind:12} {event.version:10} {where:16} {event.by}" + "".join(f"  ({text})" for text in told if text)
+    where = " -> ".join(filter(None, [event.source, event.environment])) + (" (aws)" if event.backend == "aws" else "")
+    remarks = "".join(f"  ({text})" for text in (event.reason, *event.sign_offs) if text)
+    at = event.at[:16].replace("T", " ")
+    return f"{at}  {event.kind:8} {event.version:10} {where:20} {event.by}{remarks}"
 
 
-def truth(move: record.Event, deployed: Deployed | None, file_release: Mapping[str, Any]) -> str:
-    """Return what became of a move that the record does not know to have arrived."""
-    if fingerprint(file_release) != move.release:
-        return f"{move.version} is not what the file of {move.environment} says: it never got there, or was written over since"
+def describe_pending_move(move: Event, deployed: StackState | None, file_release: Mapping[str, Any]) -> str:
+    """Return what became of a move that the journal does not record as deployed."""
+    release_name = f"{move.service} {move.version}"
+    if fingerprint(file_release) != move.fingerprint:
+        return f"{release_name} is no longer the release in {environment_file(move.environment)}"
     if deployed is None:
-        return f"{move.version} has not arrived in {move.environment} that the record knows"
-    release, since = deployed.release(move.service), deployed.since(move.service)
-    if release is not None and fingerprint(release) == move.release:
-        return f"{move.version} runs in {move.environment} since {since:%Y-%m-%d %H:%M}, by the word of the stack" if since else f"{move.version} runs in {move.environment}"
-    state = "; ".join(deployed.troubles(move.service))
-    return f"{move.version} has not arrived in {move.environment}{f' ({state})' if state else ''}: `./infra up {move.environment}{on(move.place)}` goes on"
+        return f"{release_name} was not deployed to {move.environment} as far as the journal knows"
+    release = deployed.release(move.service)
+    if release is not None and fingerprint(release) == move.fingerprint:
+        since = deployed.running_since(move.service)
+        when = f" since {since:%Y-%m-%d %H:%M}" if since else ""
+        return f"{release_name} is deployed to {move.environment}{when} according to Pulumi's state"
+    issues = "; ".join(deployed.health_issues(move.service))
+    because = f" ({issues})" if issues else ""
+    command = f"./infra up {move.environment}{backend_option(move.backend)}"
+    return f"{release_name} is not deployed to {move.environment} yet{because}. To deploy it:\n  {command}"

@@ -1,4 +1,4 @@
-"""AWS on one machine: the real Pulumi engine against an emulated AWS, with state on the local disk.
+"""The sandbox: the real Pulumi engine on one machine, with an emulated AWS and state on the local disk.
 
-Nothing but `cli/` and `tests/engine` imports this package, and the program runs without it.
+Only `cli/` and `tests/engine` import this package. The Pulumi program runs without it.
 """

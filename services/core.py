@@ -1,11 +1,11 @@
-"""Core: the product itself, at the domain; `www.` redirects there, static files are at `static.`."""
+"""Core: the product itself, at the domain. `www.` redirects there, and static files are served from `static.`."""
 
-from components.spec import Cdn, FrontDoorRoute, ServiceSpec
+from settings.service_spec import Cdn, ServiceSpec, SharedLoadBalancerRule
 
 SERVICE = ServiceSpec(
     name="core",
     host="",
     redirects=("www",),
-    balancer=FrontDoorRoute(priority=300),
-    cdn=Cdn(host="static", servers_may="read"),
+    balancer=SharedLoadBalancerRule(priority=300),
+    cdn=Cdn(host="static", server_access="read"),
 )

@@ -1,10 +1,10 @@
-"""Email: takes mail in over SMTP at `email.`, and sends through SES."""
+"""Email: receives mail over SMTP at `email.` and sends it through SES."""
 
-from components.spec import OwnNetworkBalancer, ServiceSpec
+from settings.service_spec import DedicatedNetworkLoadBalancer, ServiceSpec
 
 SERVICE = ServiceSpec(
     name="email",
     host="email",
-    balancer=OwnNetworkBalancer(ports=(25, 465, 587)),
+    balancer=DedicatedNetworkLoadBalancer(ports=(25, 465, 587)),
     sends_mail=True,
 )

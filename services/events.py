@@ -1,9 +1,9 @@
-"""Events: some day, at `events.`; an environment switches it on with `enabled: true`."""
+"""Events: planned, at `events.`. It is disabled in every environment until it is built."""
 
-from components.spec import FrontDoorRoute, ServiceSpec
+from settings.service_spec import ServiceSpec, SharedLoadBalancerRule
 
 SERVICE = ServiceSpec(
     name="events",
     host="events",
-    balancer=FrontDoorRoute(priority=400),
+    balancer=SharedLoadBalancerRule(priority=400),
 )

@@ -1,10 +1,10 @@
-"""Members: accounts and sign-in, at `members.`; what they upload is served from `uploads.`."""
+"""Members: accounts and sign-in, at `members.`. Files that members upload are served from `uploads.`."""
 
-from components.spec import Cdn, FrontDoorRoute, ServiceSpec
+from settings.service_spec import Cdn, ServiceSpec, SharedLoadBalancerRule
 
 SERVICE = ServiceSpec(
     name="members",
     host="members",
-    balancer=FrontDoorRoute(priority=200),
-    cdn=Cdn(host="uploads", servers_may="read and write"),
+    balancer=SharedLoadBalancerRule(priority=200),
+    cdn=Cdn(host="uploads", server_access="read and write"),
 )

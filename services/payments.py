@@ -1,10 +1,10 @@
-"""Payments: at `members.` below /payments, but on its own servers, with its own database, role and key."""
+"""Payments: `members.` below /payments, with its own servers, database, role and key."""
 
-from components.spec import FrontDoorRoute, ServiceSpec
+from settings.service_spec import ServiceSpec, SharedLoadBalancerRule
 
 SERVICE = ServiceSpec(
     name="payments",
     host="members",
-    owns_host=False,  # members makes the record
-    balancer=FrontDoorRoute(priority=100, path="/payments"),  # before members, which takes every path
+    owns_host=False,  # members creates the record
+    balancer=SharedLoadBalancerRule(priority=100, path="/payments"),  # before members, whose rule takes every path
 )

@@ -1,10 +1,10 @@
-"""Socket: long-lived WebSocket connections, at `socket.`, on a balancer of its own; keeps no data."""
+"""Socket: long-lived WebSocket connections, at `socket.`, on a dedicated load balancer. It stores no data."""
 
-from components.spec import OwnBalancer, ServiceSpec
+from settings.service_spec import DedicatedLoadBalancer, ServiceSpec
 
 SERVICE = ServiceSpec(
     name="socket",
     host="socket",
-    balancer=OwnBalancer(slow_drain_seconds=600),
+    balancer=DedicatedLoadBalancer(deregistration_delay_seconds=600),
     has_database=False,
 )

@@ -1,10 +1,5 @@
-"""What a person may write in Pulumi.<environment>.yaml: models, reading, and every problem told at once.
+"""What an environment file may contain: the models, the checks that need no AWS account, and their documentation.
 
-Imports neither pulumi nor anything of ours but the plain descriptions of services (components/spec.py), so that
-`./infra check` needs no engine, no network and no credentials.
+Nothing here imports pulumi, so that `./infra check` needs no engine, no network and no credentials. This package module
+stays empty: other packages import `settings.project_files`, and must not load pydantic for it.
 """
-
-from settings.check import check_folder, settings_of_stack, value_of
-from settings.problems import Problem, SettingsError
-
-__all__ = ["Problem", "SettingsError", "check_folder", "settings_of_stack", "value_of"]

@@ -7,128 +7,159 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from components.spec import ServiceSpec
-from settings import rules
-from settings.document import Document, parse, read
+from settings.model_errors import violations_of
 from settings.models import Settings
-from settings.problems import Problem, SettingsError, details, nearest
+from settings.problems import Location, Problem, Rule, SettingsError, Violation, did_you_mean
+from settings.project_files import (
+    ACCOUNTS_KEY,
+    ENVIRONMENT_KEY,
+    PROFILE_KEY,
+    PROJECT,
+    REGION_KEY,
+    SERVICES_KEY,
+    environment_file,
+    environment_files,
+    environment_of,
+)
+from settings.rules import check_environment
+from settings.rules.across_environments import check_environments
+from settings.service_spec import ServiceSpec
+from settings.yaml_document import YamlDocument, parse, read
 
-# Where each part of Settings stands in a stack's file.
-KEYS = {"account_id": "aws:allowedAccountIds", "region": "aws:region", "environment": "100xglobal:environment", "services": "100xglobal:services"}
-OTHER_KEYS = {"aws:profile", "aws:assumeRoles", "aws:maxRetries", "aws:defaultTags"}  # Pulumi's own that may stand beside ours
-TOP_KEYS = {"config", "secretsprovider", "encryptedkey", "encryptionsalt", "environment"}
+# The configuration key of each part of Settings. The environment's name is the stack's, so it has none.
+CONFIG_KEYS = {
+    "account_id": ACCOUNTS_KEY,
+    "region": REGION_KEY,
+    "environment": ENVIRONMENT_KEY,
+    "services": SERVICES_KEY,
+}
+PROVIDER_KEYS = {PROFILE_KEY, "aws:assumeRoles", "aws:maxRetries", "aws:defaultTags"}  # configure the AWS provider
+PULUMI_KEYS = {"config", "secretsprovider", "encryptedkey", "encryptionsalt", "environment"}  # of any stack's file
+PLACEHOLDER_ACCOUNT = "000000000000"  # stands in for an invalid account, so that everything else is still checked
 
 
-def stack_of(path: Path) -> str:
-    """Return the stack that a file belongs to: `beta` of Pulumi.beta.yaml."""
-    return path.name.removeprefix("Pulumi.").removesuffix(".yaml")  # as sandbox/stack_files.py has it
+def check_folder(
+    folder: Path, specs: Mapping[str, ServiceSpec], text_overrides: Mapping[str, str] | None = None
+) -> tuple[dict[str, Settings], list[Problem]]:
+    """Return the settings of each valid environment, and the problems of all files, sorted.
 
-
-def stack_files(folder: Path) -> list[Path]:
-    """Return the stacks' files, in the order of their names."""
-    return sorted(path for path in folder.glob("Pulumi.*.yaml") if path.is_file())
-
-
-def check_folder(folder: Path, specs: Mapping[str, ServiceSpec], instead: Mapping[str, str] | None = None) -> tuple[dict[str, Settings], list[Problem]]:
-    """Return each environment's settings, and every problem of all the files together. instead: texts that files would have."""
-    found: dict[str, Settings] = {}
-    documents: dict[str, Document] = {}
+    text_overrides: texts to check in place of the files of these names, such as a promotion that is not written yet.
+    """
+    environments: dict[str, Settings] = {}
+    documents: dict[str, YamlDocument] = {}
     problems: list[Problem] = []
-    for path in stack_files(folder):
-        text = (instead or {}).get(path.name)
-        document = read(path) if text is None else parse(path.name, text)
-        documents[stack_of(path)] = document
-        settings, own = settings_of(document, stack_of(path), specs)
-        problems += own
+    for path in environment_files(folder):
+        text = (text_overrides or {}).get(path.name)
+        name = environment_of(path)
+        documents[name] = read(path) if text is None else parse(path.name, text)
+        settings, own_problems = check_document(documents[name], name, specs)
+        problems += own_problems
         if settings:
-            found[stack_of(path)] = settings
-    problems += rules.between(found, documents)
-    return found, sorted(set(problems))
+            environments[name] = settings
+    problems += [_problem_at(documents[name], violation) for name, violation in check_environments(environments)]
+    return environments, sorted(set(problems))
 
 
-def settings_of(document: Document, stack: str, specs: Mapping[str, ServiceSpec]) -> tuple[Settings | None, list[Problem]]:
-    """Return one file's settings, or None, with its problems."""
+def check_document(
+    document: YamlDocument, environment: str, specs: Mapping[str, ServiceSpec]
+) -> tuple[Settings | None, list[Problem]]:
+    """Return the settings in one file, or None if they are invalid, with the file's problems."""
     problems = list(document.problems)
     if not document.values:
         return None, problems
-    config = document.values.get("config")
     problems += [
-        document.problem((key,), f"is not a key of a stack's file{suggest(key, TOP_KEYS)}. Settings stand below `config`") for key in document.values if key not in TOP_KEYS
+        document.problem(
+            (key,), Rule.UNKNOWN_KEY, f"unknown key.{did_you_mean(key, PULUMI_KEYS)} Settings belong below `config`."
+        )
+        for key in document.values
+        if key not in PULUMI_KEYS
     ]
+    config = document.values.get("config")
     if not isinstance(config, dict):
-        problems.append(document.problem(("config",), "must be a map with the keys " + ", ".join(KEYS.values())))
-        return None, problems
-    known = {*KEYS.values(), *OTHER_KEYS}
+        message = f"must be a map with the keys {', '.join(CONFIG_KEYS.values())}."
+        return None, [*problems, document.problem(("config",), Rule.MISSING_CONFIG, message)]
+    known_keys = {*CONFIG_KEYS.values(), *PROVIDER_KEYS}
     for key in config:
-        if key not in known and (key.startswith("100xglobal:") or ":" not in key):
-            problems.append(document.problem(("config", key), f"is not a known key{suggest(key, known)}. Known: {', '.join(sorted(KEYS.values()))}", (key,)))
-    settings, own = validate(config, document, stack, specs)
-    return settings, problems + own
+        is_ours = key.startswith(f"{PROJECT}:") or ":" not in key
+        if is_ours and key not in known_keys:
+            message = (
+                f"unknown key.{did_you_mean(key, known_keys)} Known keys: {', '.join(sorted(CONFIG_KEYS.values()))}."
+            )
+            problems.append(document.problem(("config", key), Rule.UNKNOWN_KEY, message, (key,)))
+    settings, own_problems = check_config(config, document, environment, specs)
+    return settings, problems + own_problems
 
 
-def validate(config: Mapping[str, Any], document: Document, stack: str, specs: Mapping[str, ServiceSpec]) -> tuple[Settings | None, list[Problem]]:
-    """Return the settings of a stack's configuration, or None, with its problems. `Any`: what YAML or Pulumi holds."""
-    accounts = config.get(KEYS["account_id"])
+def check_config(
+    config: Mapping[str, Any], document: YamlDocument, environment: str, specs: Mapping[str, ServiceSpec]
+) -> tuple[Settings | None, list[Problem]]:
+    """Return the settings in a stack's configuration, or None if they are invalid, with their problems.
+
+    document: the file that the configuration comes from, for the positions. `Any`: whatever YAML or JSON can contain.
+    """
+    problems: list[Problem] = []
+    accounts = config.get(ACCOUNTS_KEY)
     if not (isinstance(accounts, list) and len(accounts) == 1):
-        told = 'must be a list of one account in quotes, such as ["111111111111"]: with any other, a wrong credential would build this environment in the wrong account'
-        problem = document.problem(("config", KEYS["account_id"]), told, (KEYS["account_id"],))
-        accounts, extra = ["000000000000"], [problem]
-    else:
-        extra = []
-    values = {"name": stack, "account_id": accounts[0], **{part: config[key] for part, key in KEYS.items() if part != "account_id" and config.get(key) is not None}}
+        message = (
+            'must be a list of exactly one account ID in quotes, such as ["111111111111"]. Otherwise the wrong '
+            "credentials would create this environment in another account."
+        )
+        location: Location = ("config", ACCOUNTS_KEY)
+        problems.append(document.problem(location, Rule.INVALID_ACCOUNT_LIST, message, (ACCOUNTS_KEY,)))
+        accounts = [PLACEHOLDER_ACCOUNT]
+    values = {part: config[key] for part, key in CONFIG_KEYS.items() if config.get(key) is not None}
     try:
-        settings = Settings.model_validate(values)
+        settings = Settings.model_validate(values | {"name": environment, "account_id": accounts[0]})
     except ValidationError as error:
-        return None, extra + [problem_at(document, location, told) for location, told in details(error, Settings)]
-    problems = extra + rules.within(settings, document, specs)
-    return settings, problems
+        violations = violations_of(error, Settings)
+        return None, problems + [_problem_at(document, violation) for violation in violations]
+    return settings, problems + [_problem_at(document, violation) for violation in check_environment(settings, specs)]
 
 
-def placed(location: tuple[str | int, ...]) -> tuple[str | int, ...]:
-    """Return where a part of Settings stands in the file."""
-    if location and location[0] in KEYS:
-        rest = location[1:] if location[0] != "account_id" else (0,)
-        return ("config", KEYS[str(location[0])], *rest)
-    return location
+def _problem_at(document: YamlDocument, violation: Violation) -> Problem:
+    """Return the problem of a file that breaks a rule. It shows the path without `config` and the key's namespace."""
+    location, rule, message = violation
+    if location == ("name",):  # from the name of the file or stack, so it has no position in the file
+        message = f"the environment's name is invalid: {message} Rename the file and the stack."
+        return Problem(document.file, 0, 0, "", message, Rule.INVALID_ENVIRONMENT_NAME)
+    part, *steps = location
+    if part == "account_id" and rule is not Rule.SHARED_ACCOUNT:
+        steps = [0]  # the account is the only item of a list
+    return document.problem(("config", CONFIG_KEYS[str(part)], *steps), rule, message, location)
 
 
-def problem_at(document: Document, location: tuple[str | int, ...], told: str) -> Problem:
-    """Return a problem of a part of Settings, shown without the file's `config` and prefix."""
-    if location == ("name",):
-        return Problem(document.file, 0, 0, "", f"the stack's name, which is the environment's, {told}")
-    return document.problem(placed(location), told, location)
-
-
-def suggest(key: str, known: set[str]) -> str:
-    """Return a suggestion, or nothing."""
-    guess = nearest(key, known)
-    return f"; did you mean {guess!r}?" if guess else ""
-
-
-def value_of(text: str | None) -> Any:
-    """Return a structured value of Pulumi's configuration; a text that is none comes back as it is, for the checks to tell."""
+def parse_config_value(text: str | None) -> Any:
+    """Return a structured value of Pulumi's configuration; other text unchanged, for the checks to report."""
     try:
         return json.loads(text) if text is not None else None
     except ValueError:
         return text
 
 
-def settings_of_stack(stack: str, values: Mapping[str, Any], folder: Path, specs: Mapping[str, ServiceSpec], warn: Callable[[str], None]) -> Settings:
-    """Return a stack's settings as Pulumi gives them; SettingsError tells every problem of its file at once.
+def settings_of_stack(
+    stack: str, config: Mapping[str, Any], folder: Path, specs: Mapping[str, ServiceSpec], warn: Callable[[str], None]
+) -> Settings:
+    """Return a stack's settings from the configuration that Pulumi passes; raise SettingsError with all its problems.
 
-    The other environments' files are read too, as two can be wrong together. What is wrong in another's file alone is a
-    warning here: somebody else's draft must not stop this environment.
+    The other environments' files are checked too, because two environments can be in conflict. A problem that only
+    concerns another environment is a warning: someone else's draft must not block this one.
     """
-    file = folder / f"Pulumi.{stack}.yaml"
-    _, problems = check_folder(folder, specs)
-    own = [problem for problem in problems if problem.file == file.name]
-    for problem in problems:
-        if problem.file != file.name:
-            warn(f"in another environment's file: {problem}")
-    document = read(file) if file.is_file() else Document(file.name)
-    settings, given = validate(values, document, stack, specs)
+    file = folder / environment_file(stack)
+    problems: set[Problem] = set()
+    for problem in check_folder(folder, specs)[1]:
+        if problem.file == file.name:
+            problems.add(problem)
+        else:
+            warn(f"problem in another environment's file: {problem}")
+    document = read(file) if file.is_file() else YamlDocument(file.name)
+    settings, own_problems = check_config(config, document, stack, specs)
+    problems.update(own_problems)
     if not file.is_file():
-        own.append(Problem(file.name, 0, 0, "", "does not exist: Pulumi takes that as an environment that wants nothing, and would delete all that runs in it"))
-    if own or given or settings is None:
-        raise SettingsError({*own, *given})
+        message = (
+            "the file does not exist. Pulumi would treat the environment as empty and delete all of its resources. "
+            "Restore the file."
+        )
+        problems.add(Problem(file.name, 0, 0, "", message, Rule.MISSING_FILE))
+    if problems or settings is None:
+        raise SettingsError(problems)
     return settings

@@ -1,7 +1,8 @@
-"""What a person may write in Pulumi.<environment>.yaml, as pydantic models.
+"""The pydantic models of `Pulumi.<environment>.yaml`.
 
-Each field says what it means, its unit and where its limits come from. A field is in exactly one of Release (moves through
-the environments whole) and Sizing (an environment's own). Nothing here knows pulumi.
+The description of a field says what it means, its unit, what happens if it is wrong, and where its limits come from.
+`./infra explain` and the editors' schema show it. Every field of a service is either in Release, which is promoted as a
+whole, or in Sizing, which each environment has for itself. Nothing here imports pulumi.
 """
 
 import ipaddress
@@ -9,18 +10,30 @@ import re
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from settings.problems import Rule
+
+LARGEST_VPC_PREFIX, SMALLEST_VPC_PREFIX = 16, 23
+LARGEST_STORAGE_GB = 65536  # RDS user guide, "General Purpose SSD storage": the limit of gp3 for PostgreSQL
+RFC_1918 = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 
 
 class Strict(BaseModel):
-    """A part of a file: unknown keys are refused, and nothing is converted (16.10 is not "16.10")."""
+    """A part of a file. Unknown keys are refused, and no value is converted (16.10 is not "16.10")."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
+def _error(rule: Rule, message: str) -> PydanticCustomError:
+    """Return an error that pydantic reports with the rule as its type."""
+    return PydanticCustomError(rule, message)
+
+
 def _domain(value: str) -> str:
     if not re.fullmatch(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}", value):
-        message = "is not a DNS name in lower-case ASCII, such as beta.100xglobal.com"
-        raise ValueError(message)
+        message = f"{value!r} is not a DNS name in lower-case ASCII, such as beta.100xglobal.com."
+        raise _error(Rule.INVALID_DOMAIN, message)
     return value
 
 
@@ -28,17 +41,22 @@ def _vpc_cidr(value: str) -> str:
     try:
         network = ipaddress.IPv4Network(value)
     except ValueError as error:
-        message = f"is not an IPv4 range ({error}); write one such as 10.20.0.0/16"
-        raise ValueError(message) from None
-    if not 16 <= network.prefixlen <= 23:  # noqa: PLR2004 see below
-        message = f"is a /{network.prefixlen}; AWS takes /16 to /28 for a VPC, and its 32 subnets of at least /28 need a /23 or larger"
-        raise ValueError(message)
+        message = f"{value!r} is not an IPv4 range ({error}). Use one such as 10.20.0.0/16."
+        raise _error(Rule.INVALID_NETWORK, message) from None
+    if not LARGEST_VPC_PREFIX <= network.prefixlen <= SMALLEST_VPC_PREFIX:
+        message = (
+            f"{value!r} must be between a /16 and a /23. AWS allows /16 to /28 for a VPC, "
+            "and the 32 subnets in it, each a /28 or larger, need at least a /23."
+        )
+        raise _error(Rule.INVALID_NETWORK_SIZE, message)
     if str(network) != value:
-        message = f"must be written {network}"
-        raise ValueError(message)
+        raise _error(Rule.NON_CANONICAL_NETWORK, f"{value!r} must be written as {network}.")
     if not any(network.subnet_of(ipaddress.IPv4Network(private)) for private in RFC_1918):
-        message = "is not private (RFC 1918); servers would not reach the real owners of these addresses"
-        raise ValueError(message)
+        message = (
+            f"{value!r} is not private, and servers could not reach the real owners of these addresses. "
+            f"Use a range within {', '.join(RFC_1918)} (RFC 1918)."
+        )
+        raise _error(Rule.PUBLIC_NETWORK, message)
     return value
 
 
@@ -46,44 +64,43 @@ def _any_cidr(value: str) -> str:
     try:
         network = ipaddress.ip_network(value)
     except ValueError as error:
-        message = f"is not an IP range ({error})"
-        raise ValueError(message) from None
+        message = f"{value!r} is not an IP range ({error}). Use one such as 203.0.113.0/24."
+        raise _error(Rule.INVALID_IP_RANGE, message) from None
     if str(network) != value:
-        message = f"must be written {network}"
-        raise ValueError(message)
+        raise _error(Rule.NON_CANONICAL_NETWORK, f"{value!r} must be written as {network}.")
     return value
 
 
 def _distinct(values: list[str]) -> list[str]:
-    twice = sorted({value for value in values if values.count(value) > 1})
-    if twice:
-        message = f"holds {', '.join(twice)} twice: each makes a resource of its name, and there can be one"
-        raise ValueError(message)
+    duplicates = sorted({value for value in values if values.count(value) > 1})
+    if duplicates:
+        message = f"must not list {', '.join(duplicates)} more than once: each entry becomes one resource."
+        raise _error(Rule.DUPLICATE_ITEM, message)
     return values
 
 
 def _email(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9._%+-]+@([A-Za-z0-9-]+\.)+[A-Za-z]{2,63}", value):
-        message = "is not an e-mail address"
-        raise ValueError(message)
+        raise _error(Rule.INVALID_EMAIL, f"{value!r} is not an email address.")
     return value
 
 
 def _zone(value: str) -> str:
     if not re.fullmatch(r"[a-z]{2}(-[a-z]+)+-\d[a-h]", value):
-        message = "is not an availability zone, such as us-east-1a"
-        raise ValueError(message)
+        raise _error(Rule.INVALID_ZONE, f"{value!r} is not an availability zone, such as us-east-1a.")
     return value
 
 
 def _image(value: str) -> str:
     if not re.fullmatch(r"[a-z0-9.:-]+/[a-z0-9._/-]+@sha256:[0-9a-f]{64}", value):
-        message = "is not an image by digest: a tag can move, so that two servers of one release run different code. Write registry/name@sha256:<64 hexadecimal digits>"
-        raise ValueError(message)
+        message = (
+            f"{value!r} does not name an image by its digest. A tag can move, and then two servers of one release "
+            "would run different code. Use registry/name@sha256:<64 hexadecimal digits>."
+        )
+        raise _error(Rule.IMAGE_WITHOUT_DIGEST, message)
     return value
 
 
-RFC_1918 = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 Email = Annotated[str, AfterValidator(_email)]
 Cidr = Annotated[str, AfterValidator(_any_cidr)]
 Zone = Annotated[str, AfterValidator(_zone)]
@@ -94,147 +111,281 @@ InterfaceEndpoint = Literal["ssm", "ssmmessages", "ec2messages", "ecr.api", "ecr
 class Network(Strict):
     """The environment's VPC."""
 
-    cidr: Annotated[str, AfterValidator(_vpc_cidr)] = Field(description="IPv4 range of the VPC, /16 to /23, not overlapping another environment's.")
-    zones: list[Zone] = Field(min_length=2, max_length=6, description="Availability zones; two at the least, as balancers and databases need them.")
-    nat: Literal["single", "per_zone"] = Field("single", description="One NAT gateway for all zones, or one each, so that a zone's failure stops no other zone.")
+    cidr: Annotated[str, AfterValidator(_vpc_cidr)] = Field(
+        description="IPv4 range of the VPC: private (RFC 1918), /16 to /23, and not overlapping any other "
+        "environment's. It cannot be changed later without recreating the network."
+    )
+    zones: list[Zone] = Field(
+        min_length=2,
+        max_length=6,
+        description="Availability zones, such as us-east-1a, in the environment's region. At least two, because load "
+        "balancers and databases need subnets in two zones.",
+    )
+    nat: Literal["single", "per_zone"] = Field(
+        "single",
+        description="`single`: all zones share one NAT gateway, and if its zone fails, no server can reach the "
+        "internet. `per_zone`: each zone has its own, at a higher cost.",
+    )
     interface_endpoints: Annotated[list[InterfaceEndpoint], AfterValidator(_distinct)] = Field(
-        default_factory=list, description="AWS services reached without the internet, each about 7 USD a month and zone; the others go through the NAT gateway."
+        [],
+        description="AWS services that servers reach through an endpoint in the VPC, each for about 7 USD per month "
+        "and zone. All other AWS services are reached through the NAT gateway.",
     )
 
 
 class Access(Strict):
-    """Who reaches the public balancers."""
+    """Who can connect to the public load balancers."""
 
     allow: Annotated[list[Cidr], AfterValidator(_distinct)] = Field(
-        default_factory=lambda: ["0.0.0.0/0", "::/0"], min_length=1, description="IP ranges that may connect to the public balancers."
+        ["0.0.0.0/0", "::/0"],
+        min_length=1,
+        description="IPv4 and IPv6 ranges that can connect to the public load balancers. The default is everyone.",
     )
 
 
 class Durability(Strict):
-    """What the environment's data survives."""
+    """How well the environment's data is protected, and how quickly it can be recovered."""
 
-    backup_days: int = Field(ge=1, le=35, description="Days that automatic backups are kept (RDS: 1 to 35).")
-    recovery_point_minutes: int = Field(60, ge=5, description="How much work may be lost at most; RDS backs up its log every 5 minutes.")
-    recovery_time_minutes: int = Field(240, ge=1, description="How long recovery may take at most.")
-    protect_data: bool = Field(default=True, description="Whether databases and buckets refuse to be deleted, on AWS and in Pulumi. Only false where data may be lost at any time.")
+    backup_days: int = Field(
+        ge=1,
+        le=35,
+        description="Days for which RDS keeps automatic backups. RDS allows up to 35; 0 would turn backups off.",
+    )
+    recovery_point_minutes: int = Field(
+        60,
+        ge=5,
+        description="Recovery point objective: how many minutes of work may be lost. At least 5, because RDS uploads "
+        "transaction logs every 5 minutes.",
+    )
+    recovery_time_minutes: int = Field(
+        240,
+        ge=1,
+        description="Recovery time objective: how many minutes recovery may take. A database without a standby is "
+        "refused if restoring it is estimated to take longer.",
+    )
+    # One setting for Pulumi's protect, AWS's deletion protection, final snapshots and force_destroy, so that no data is
+    # only partly protected.
+    protect_data: bool = Field(
+        default=True,
+        description="Whether AWS and Pulumi refuse to delete databases, buckets, keys and the zone. Set it to false "
+        "only where data may be lost at any time.",
+    )
 
 
 class Dns(Strict):
-    """The environment's zone."""
+    """The environment's DNS zone."""
 
     delegations: dict[str, list[str]] = Field(
-        default_factory=dict, description="Sub-domains with a zone of their own (label: name servers), as other environments' output `name_servers` gives them."
+        {},
+        description="Subdomains that have their own zone: the label, such as beta, and its name servers, at least two. "
+        "Copy them from the output `name_servers` of the other environment.",
     )
 
 
 class Operations(Strict):
-    """Who runs the environment."""
+    """How the environment is operated."""
 
-    alarm_emails: Annotated[list[Email], AfterValidator(_distinct)] = Field(default_factory=list, description="Addresses that get the alarms; each must confirm its subscription.")
-    github_repository: str | None = Field(
-        None, pattern=r"^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$", description="owner/name of the repository whose workflows may deploy; without it no deploy roles are made."
+    alarm_emails: Annotated[list[Email], AfterValidator(_distinct)] = Field(
+        [], description="Addresses that alarms are sent to. Each one must confirm its subscription first."
     )
-    log_days: Literal[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731] = Field(365, description="Days that logs are kept; CloudWatch takes these values only.")
+    github_repository: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$",
+        description="The GitHub repository, owner/name, whose workflows can deploy. Without it, no deploy "
+        "roles are created.",
+    )
+    log_days: Literal[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731] = Field(
+        365, description="Days for which logs are kept. CloudWatch allows only these values."
+    )
 
 
 class Environment(Strict):
-    """One environment: what its services share."""
+    """What the services of one environment share."""
 
-    domain: Domain = Field(description="The domain below which the environment's hosts are.")
+    domain: Domain = Field(
+        description="The environment's domain. Every service's host is a subdomain of it or the domain itself."
+    )
     network: Network
-    access: Access = Field(default_factory=Access)
+    access: Access = Access()
     durability: Durability
-    dns: Dns = Field(default_factory=Dns)
-    operations: Operations = Field(default_factory=Operations)
+    dns: Dns = Dns()
+    operations: Operations = Operations()
 
 
 class WebSocket(Strict):
-    """How a release keeps its connections open."""
+    """How a release keeps WebSocket connections open."""
 
-    ping_interval_seconds: int = Field(ge=1, description="How often the server pings each client.")
-    idle_timeout_seconds: int = Field(ge=1, le=4000, description="When the balancer drops a silent connection (AWS: 1 to 4000); more than twice the ping interval.")
+    ping_interval_seconds: int = Field(
+        ge=1, description="Seconds between two pings that the server sends to each client."
+    )
+    idle_timeout_seconds: int = Field(
+        ge=1,
+        le=4000,
+        description="Seconds after which the load balancer closes a silent connection. It must be more than twice the "
+        "ping interval, or one lost ping closes a live connection. AWS allows 1 to 4000.",
+    )
 
 
 class Release(Strict):
-    """What a service's team built, once. The same release moves through the environments, whole."""
+    """What a service's team built, once. It is promoted from environment to environment as a whole."""
 
-    version: str = Field(pattern=r"^\d+\.\d+\.\d+([-+][0-9A-Za-z.-]+)?$", description="The release's semantic version.")
-    architecture: Literal["arm64", "x86_64"] = Field("arm64", description="What image and machine_image are built for; each environment's instance types must be of it.")
-    image: Annotated[str, AfterValidator(_image)] = Field(description="The container image, by digest.")
-    machine_image: str = Field(pattern=r"^ami-([0-9a-f]{8}|[0-9a-f]{17})$", description="The AMI that the servers start from.")
-    database_engine: str | None = Field(None, pattern=r"^\d{2}\.\d+$", description='PostgreSQL version, in quotes: "16.9".')
-    environment_variables: dict[str, str] = Field(
-        default_factory=dict, description="Settings that belong to this version. Never a secret: they are readable on the servers and in the state."
+    version: str = Field(
+        pattern=r"^\d+\.\d+\.\d+([-+][0-9A-Za-z.-]+)?$", description="Semantic version of the release."
     )
-    websocket: WebSocket | None = Field(None, description="For services on a balancer of their own that keep connections open.")
+    architecture: Literal["arm64", "x86_64"] = Field(
+        "arm64",
+        description="The processor architecture that image and machine_image are built for. Servers of another "
+        "architecture would not start, so each environment's instance type must match.",
+    )
+    image: Annotated[str, AfterValidator(_image)] = Field(
+        description="The container image by its digest: registry/name@sha256:<64 hexadecimal digits>. A tag is refused "
+        "because it can move."
+    )
+    machine_image: str = Field(
+        pattern=r"^ami-([0-9a-f]{8}|[0-9a-f]{17})$", description="ID of the AMI that the servers boot from."
+    )
+    database_engine: str | None = Field(
+        None,
+        pattern=r"^\d{2}\.\d+$",
+        description='PostgreSQL version in quotes, such as "16.9". Required if the service has a database.',
+    )
+    environment_variables: dict[str, str] = Field(
+        {},
+        description="Settings that belong to this version, as the containers' environment variables. Never put a "
+        "secret here: they can be read in the repository, in Pulumi's state and on the servers.",
+    )
+    websocket: WebSocket | None = Field(
+        None,
+        description="Required if the service has a dedicated load balancer for WebSockets; otherwise without effect.",
+    )
 
 
 class Instances(Strict):
-    """How many servers."""
+    """How many servers a service has."""
 
-    minimum: int = Field(ge=1, le=500, description="Servers that always run.")
-    maximum: int = Field(ge=1, le=500, description="Servers that scaling may reach.")
+    minimum: int = Field(ge=1, le=500, description="Number of servers that always run.")
+    maximum: int = Field(
+        ge=1, le=500, description="Number of servers that automatic scaling can reach. Not below the minimum."
+    )
 
 
 class FromSnapshot(Strict):
-    """Existing data that a new database starts from. Changing it replaces the database."""
+    """The snapshot that a new database starts from. Changing it replaces the database."""
 
     snapshot: str = Field(
         pattern=r"^(arn:aws:rds:[a-z0-9-]+:\d{12}:snapshot:)?[A-Za-z][A-Za-z0-9:-]{0,254}$",
-        description="Identifier of an RDS snapshot, or the ARN of one shared by another account.",
+        description="Identifier of an RDS snapshot, or the ARN of a snapshot that another account shares.",
     )
 
 
 class FromPointInTime(Strict):
-    """Another instance's data at a time. Changing it replaces the database."""
+    """The database and the time whose data a new database starts from. Changing it replaces the database."""
 
-    instance: str = Field(pattern=r"^[a-z][a-z0-9-]{0,62}$", description="Identifier of the RDS instance, in the same account and region.")
-    time: str = Field(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$", description="UTC, such as 2026-11-23T18:00:00Z; within the instance's backups.")
+    instance: str = Field(
+        pattern=r"^[a-z][a-z0-9-]{0,62}$",
+        description="Identifier of the source RDS instance, in the same account and region.",
+    )
+    time: str = Field(
+        pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$",
+        description="Time in UTC, such as 2026-11-23T18:00:00Z. The source instance's backups must cover it.",
+    )
 
 
 class DatabaseSizing(Strict):
-    """How large a database."""
+    """The size of a service's database."""
 
-    instance_class: str = Field(alias="class", pattern=r"^db\.[a-z0-9]+\.[a-z0-9]+$", description="RDS instance class, such as db.t4g.medium.")
-    storage_gb: int = Field(ge=20, le=65536, description="Storage at the start (RDS gp3: 20 to 65536 GB).")
-    maximum_storage_gb: int | None = Field(None, ge=20, le=65536, description="How far RDS may grow the storage by itself; twice storage_gb where left out.")
-    restore: FromSnapshot | None = Field(None, description="Start from a snapshot's data, as staging does from prod's; empty where left out.")
-    restore_to_time: FromPointInTime | None = Field(None, description="Start from another instance's data at a time; not beside restore.")
-    allow_major_upgrade: bool = Field(
-        default=False, description="Whether database_engine may go to a new major version here: an upgrade with downtime, without a way back but a restore."
+    instance_class: str = Field(
+        alias="class", pattern=r"^db\.[a-z0-9]+\.[a-z0-9]+$", description="RDS instance class, such as db.t4g.medium."
     )
-    multi_az: bool = Field(description="Whether a standby in another zone takes over when the first fails.")
+    storage_gb: int = Field(
+        ge=20, le=65536, description="Initial storage in GB. RDS allows 20 to 65536 for gp3, and never shrinks storage."
+    )
+    maximum_storage_gb: int | None = Field(
+        None,
+        ge=20,
+        le=65536,
+        description="Storage in GB that RDS can grow to by itself: at least 10% above storage_gb. By default twice "
+        "storage_gb.",
+    )
+    restore: FromSnapshot | None = Field(
+        None,
+        description="Create the database from a snapshot, as staging does from prod's. By default it starts empty. "
+        "Adding or changing it replaces the database.",
+    )
+    restore_to_time: FromPointInTime | None = Field(
+        None,
+        description="Create the database with the data that another one had at a point in time. It cannot be combined "
+        "with restore. Adding or changing it replaces the database.",
+    )
+    allow_major_upgrade: bool = Field(
+        default=False,
+        description="Whether a change of database_engine may upgrade to a new major version. Such an upgrade causes "
+        "downtime and can only be undone by a restore.",
+    )
+    multi_az: bool = Field(
+        description="Whether RDS keeps a standby in another zone that takes over if the first zone fails."
+    )
+
+    @property
+    def storage_limit_gb(self) -> int:
+        """Return the storage in GB that RDS can grow to: maximum_storage_gb, or twice storage_gb by default."""
+        return self.maximum_storage_gb or min(2 * self.storage_gb, LARGEST_STORAGE_GB)
+
+    @property
+    def restore_source(self) -> FromSnapshot | FromPointInTime | None:
+        """Return what the database starts from, or None if it starts empty."""
+        return self.restore or self.restore_to_time
 
 
 class Sizing(Strict):
-    """What differs by environment and is never promoted."""
+    """What a service needs in one environment. It is never promoted."""
 
-    instance_type: str = Field(pattern=r"^[a-z0-9-]+\.[a-z0-9]+$", description="EC2 instance type, of the machine image's architecture.")
+    instance_type: str = Field(
+        pattern=r"^[a-z0-9-]+\.[a-z0-9]+$",
+        description="EC2 instance type, such as t4g.small. Its architecture must be the release's.",
+    )
     instances: Instances
     deploy_despite_alarms: bool = Field(
-        default=False, description="Whether a release is rolled out although the service's alarms ring, as the one that mends it must be. Back to false afterwards."
+        default=False,
+        description="Whether a release is deployed although the service's alarms are firing, such as the release that "
+        "fixes their cause. Set it back to false afterwards, or a bad release is not rolled back.",
     )
-    disk_gb: int = Field(30, ge=8, le=16384, description="Size of each server's disk.")
-    database: DatabaseSizing | None = None
+    disk_gb: int = Field(
+        30,
+        ge=8,
+        le=16384,
+        description="Size in GB of each server's root volume. EBS allows up to 16384 for gp3.",
+    )
+    database: DatabaseSizing | None = Field(
+        None, description="The size of the database. Required if the service has one, otherwise refused."
+    )
 
 
 class Service(Strict):
     """One service in one environment."""
 
-    enabled: bool = Field(default=True, description="false declares the service and makes nothing of it.")
+    enabled: bool = Field(
+        default=True,
+        description="Whether the service runs in this environment. If false, the block is checked, and no resources "
+        "are created; the resources of a service that was enabled are deleted.",
+    )
     release: Release
     sizing: Sizing
 
 
 class Settings(Strict):
-    """One environment's file."""
+    """Everything in one environment file."""
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,9}$", description="The stack's name; at most 10 characters, as it stands in names that AWS limits.")
-    account_id: str = Field(pattern=r"^\d{12}$")
-    region: str = Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")
+    name: str = Field(
+        pattern=r"^[a-z][a-z0-9-]{0,9}$",
+        description="Name of the environment and its stack. At most 10 characters, because AWS limits the names that "
+        "contain it.",
+    )
+    account_id: str = Field(pattern=r"^\d{12}$", description="ID of the environment's AWS account.")
+    region: str = Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$", description="AWS region, such as us-east-1.")
     environment: Environment
     services: dict[str, Service]
 
     def enabled_services(self) -> dict[str, Service]:
-        """Return the services that are switched on, by name and in the order of their names: the file's order changes nothing."""
+        """Return the enabled services sorted by name, so that the order of a file changes no resource."""
         return {name: service for name, service in sorted(self.services.items()) if service.enabled}

@@ -1,133 +1,174 @@
-"""What is wrong in a stack's file: where, what would go wrong, and what to write instead."""
+"""What a check reports: which rule a file breaks, where, what would happen, and what to write instead."""
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
 
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from common.console import count
+from common.errors import InfraError
 
 Location = tuple[str | int, ...]
 
 
+class Rule(StrEnum):
+    """The rules that environment files and service specs must obey. A snapshot test collects the message of each."""
+
+    # The file and its YAML
+    MISSING_FILE = "missing-file"
+    UNREADABLE_FILE = "unreadable-file"
+    FILE_TOO_LARGE = "file-too-large"
+    NOT_UTF_8 = "not-utf-8"
+    EMPTY_FILE = "empty-file"
+    INVALID_YAML = "invalid-yaml"
+    TAB_INDENTATION = "tab-indentation"
+    YAML_ANCHOR = "yaml-anchor"
+    YAML_TAG = "yaml-tag"
+    DUPLICATE_KEY = "duplicate-key"
+    INVALID_KEY = "invalid-key"
+    NESTED_TOO_DEEPLY = "nested-too-deeply"
+    MISSING_CONFIG = "missing-config"
+
+    # Keys and types
+    UNKNOWN_KEY = "unknown-key"
+    MISSING_KEY = "missing-key"
+    WRONG_TYPE = "wrong-type"
+    UNQUOTED_NUMBER = "unquoted-number"
+    INVALID_FORMAT = "invalid-format"
+    INVALID_CHOICE = "invalid-choice"
+    INVALID_VALUE = "invalid-value"
+    OUT_OF_RANGE = "out-of-range"
+    WRONG_LENGTH = "wrong-length"
+    DUPLICATE_ITEM = "duplicate-item"
+    ENCRYPTED_VALUE = "encrypted-value"
+
+    # Identity of the environment
+    INVALID_ENVIRONMENT_NAME = "invalid-environment-name"
+    INVALID_ACCOUNT_LIST = "invalid-account-list"
+    INVALID_DOMAIN = "invalid-domain"
+    INVALID_EMAIL = "invalid-email"
+
+    # Network and DNS
+    INVALID_NETWORK = "invalid-network"
+    INVALID_NETWORK_SIZE = "invalid-network-size"
+    PUBLIC_NETWORK = "public-network"
+    NON_CANONICAL_NETWORK = "non-canonical-network"
+    INVALID_IP_RANGE = "invalid-ip-range"
+    INVALID_ZONE = "invalid-zone"
+    ZONE_OUTSIDE_REGION = "zone-outside-region"
+    DUPLICATE_ZONE = "duplicate-zone"
+    INVALID_DELEGATION = "invalid-delegation"
+    INVALID_NAME_SERVERS = "invalid-name-servers"
+    DELEGATED_HOST = "delegated-host"
+
+    # One service
+    UNKNOWN_SERVICE = "unknown-service"
+    SERVICE_NAME_TOO_LONG = "service-name-too-long"
+    IMAGE_WITHOUT_DIGEST = "image-without-digest"
+    INVALID_INSTANCE_TYPE = "invalid-instance-type"
+    ARCHITECTURE_MISMATCH = "architecture-mismatch"
+    MINIMUM_ABOVE_MAXIMUM = "minimum-above-maximum"
+    MISSING_WEBSOCKET = "missing-websocket"
+    IDLE_TIMEOUT_TOO_SHORT = "idle-timeout-too-short"
+
+    # Databases
+    MISSING_DATABASE = "missing-database"
+    UNUSED_DATABASE = "unused-database"
+    MISSING_DATABASE_ENGINE = "missing-database-engine"
+    UNSUPPORTED_DATABASE_ENGINE = "unsupported-database-engine"
+    UNSUPPORTED_DATABASE_CLASS = "unsupported-database-class"
+    CONFLICTING_RESTORE = "conflicting-restore"
+    MAXIMUM_STORAGE_TOO_SMALL = "maximum-storage-too-small"
+    RECOVERY_TOO_SLOW = "recovery-too-slow"
+
+    # Environment variables
+    VARIABLE_NOT_TEXT = "variable-not-text"
+    INVALID_VARIABLE_NAME = "invalid-variable-name"
+    MULTI_LINE_VARIABLE = "multi-line-variable"
+    RESERVED_VARIABLE = "reserved-variable"
+    LOOKS_LIKE_A_SECRET = "looks-like-a-secret"  # noqa: S105 the id of a rule
+
+    # Services that share hosts
+    INVALID_PRIORITY = "invalid-priority"
+    DUPLICATE_PRIORITY = "duplicate-priority"
+    DUPLICATE_ROUTE = "duplicate-route"
+    DUPLICATE_RECORD = "duplicate-record"
+    UNREACHABLE_RULE = "unreachable-rule"
+    HOST_ON_TWO_LOAD_BALANCERS = "host-on-two-load-balancers"
+    HOST_WITHOUT_OWNER = "host-without-owner"
+
+    # The minimum for production
+    PRODUCTION_ZONES = "production-zones"
+    PRODUCTION_NAT = "production-nat"
+    PRODUCTION_BACKUPS = "production-backups"
+    PRODUCTION_DATA_PROTECTION = "production-data-protection"
+    PRODUCTION_MULTI_AZ = "production-multi-az"
+    PRODUCTION_SERVERS = "production-servers"
+
+    # Two environments
+    OVERLAPPING_NETWORK = "overlapping-network"
+    SHARED_ACCOUNT = "shared-account"
+    SHARED_DOMAIN = "shared-domain"
+
+
 @dataclass(frozen=True, order=True)
 class Problem:
-    """One problem. line and column count from 1; 0 where the place has none (a key that is missing has its parent's)."""
+    """One broken rule in one file.
+
+    file: its name, without a folder.
+    line, column: count from 1. A missing key has the position of its parent; 0 if the file has no position to show.
+    path: the key, such as `services.members.release.image`; empty if the whole file is concerned.
+    """
 
     file: str
     line: int
     column: int
     path: str
     message: str
+    rule: Rule
 
     def __str__(self) -> str:
-        """Return it as compilers do: `Pulumi.beta.yaml:12:9: services.members.sizing: ...`."""
-        place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
-        return f"{place}: {self.path}: {self.message}" if self.path else f"{place}: {self.message}"
+        """Return the format of compilers: `Pulumi.beta.yaml:12:9: services.members.sizing: ...`."""
+        position = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        return f"{position}: {self.path}: {self.message}" if self.path else f"{position}: {self.message}"
 
 
-class SettingsError(Exception):
-    """The files cannot be used; the text holds every problem, one a line."""
+class Violation(NamedTuple):
+    """A broken rule. Its location is the path of a key in the settings; a Problem adds the line in the file."""
+
+    location: Location
+    rule: Rule
+    message: str
+
+
+class SettingsError(InfraError):
+    """An environment's settings cannot be used. The text lists every problem; `problems` has them as data."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
-        """Keep the problems in the order of their places."""
+        """Sort the problems by file and position."""
         self.problems = sorted(problems)
-        count = f"{len(self.problems)} problem{'s' if len(self.problems) != 1 else ''}"
-        super().__init__("\n".join([f"the configuration has {count}; nothing was created or changed:", *(f"  {problem}" for problem in self.problems)]))
+        lines = [
+            f"The configuration has {count(len(self.problems), 'problem')}. Nothing was created or changed.",
+            *(f"  {problem}" for problem in self.problems),
+        ]
+        super().__init__("\n".join(lines))
 
 
-def dotted(location: Location) -> str:
-    """Return a place as people write it: `services.members.release.image`, `network.zones[0]`."""
+def format_location(location: Location) -> str:
+    """Return a location as people write it: `services.members.release.image`, `network.zones[0]`."""
     text = ""
     for step in location:
         text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
     return text
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """Return the known word most like this one, or an empty text."""
-    return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)), "")
+def nearest_name(word: str, names: Iterable[str]) -> str:
+    """Return the name that is most like a word, or an empty text if none is close."""
+    return next(iter(difflib.get_close_matches(word, list(names), n=1, cutoff=0.5)), "")
 
 
-def names_of(model: type[BaseModel]) -> list[str]:
-    """Return the keys of a model as a file writes them."""
-    return [field.alias or name for name, field in model.model_fields.items()]
-
-
-def explain(error: ErrorDetails, known: Sequence[str]) -> str:
-    """Return one of pydantic's errors as a sentence that says what to write."""
-    kind, given = error["type"], error.get("input")
-    context: Mapping[str, object] = error.get("ctx") or {}
-    key = str(error["loc"][-1]) if error["loc"] else ""
-    if "environment_variables" in error["loc"][:-1]:
-        return "must be text in quotes"  # whatever it is, it might be a secret: it is not repeated
-    if key == "secure":
-        return "is an encrypted value, which would make the whole block a secret that nobody can review. Refer to secrets by name (docs/real-aws.md)"
-    if kind == "extra_forbidden":
-        guess = nearest(key, known)
-        return f"is not a known key{f'; did you mean {guess!r}?' if guess else ''} Known here: {', '.join(known)}"
-    if kind == "missing":
-        return "is missing; it has no default"
-    return explain_value(kind, given, context, error["msg"])
-
-
-def explain_value(kind: str, given: object, context: Mapping[str, object], told: str) -> str:
-    """Return what is wrong with a value that stands where one belongs."""
-    if kind == "string_type" and isinstance(given, int | float) and not isinstance(given, bool):
-        return f'is the number {given}, and must be text: YAML reads 16.10 as 16.1. Put it in quotes: "{given}" (as you meant it)'
-    if kind == "value_error":
-        return f"{given!r} {told.removeprefix('Value error, ')}"
-    if kind == "string_pattern_mismatch":
-        return f"{given!r} does not have the form {context.get('pattern')}"
-    if kind == "literal_error":
-        return f"is {given!r}; it must be one of {context.get('expected')}"
-    wrong_type = {
-        "string_type": "text",
-        "int_type": "a whole number",
-        "bool_type": "true or false",
-        "list_type": "a list",
-        "dict_type": "a map of keys",
-        "model_type": "a map of keys",
-    }
-    if kind in wrong_type:
-        shown = "nothing" if given is None else repr(given) if len(repr(given)) < 60 else type(given).__name__  # noqa: PLR2004 a line's worth
-        return f"must be {wrong_type[kind]}, and is {shown}"
-    bounds = {"greater_than_equal": ("ge", "at least"), "less_than_equal": ("le", "at most")}
-    if kind in bounds:
-        name, words = bounds[kind]
-        return f"is {given}; it must be {words} {context.get(name)}"
-    return f"{told} (it is {given!r})" if not isinstance(given, dict | list) else told
-
-
-def model_at(model: type[BaseModel], location: Location) -> type[BaseModel] | None:
-    """Return the model that holds the key at a location, by walking the fields' types."""
-    current: object = model
-    for step in location[:-1]:
-        current = step_into(current, step)
-    return current if isinstance(current, type) and issubclass(current, BaseModel) else None
-
-
-def step_into(current: object, step: str | int) -> object:
-    """Return the type one step further."""
-    if isinstance(current, type) and issubclass(current, BaseModel):
-        field = next((field for name, field in current.model_fields.items() if step in {name, field.alias}), None)
-        return unwrap(field.annotation) if field else None
-    arguments: tuple[object, ...] = getattr(current, "__args__", ())
-    return unwrap(arguments[-1]) if arguments else None
-
-
-def unwrap(annotation: object) -> object:
-    """Return the model in `Model | None`."""
-    arguments = [argument for argument in getattr(annotation, "__args__", ()) if argument is not type(None)]
-    is_optional = type(None) in getattr(annotation, "__args__", ())
-    return arguments[0] if is_optional and arguments else annotation
-
-
-def details(error: ValidationError, model: type[BaseModel]) -> list[tuple[Location, str]]:
-    """Return (location, sentence) of each error of a model."""
-    out: list[tuple[Location, str]] = []
-    for item in error.errors(include_url=False):
-        location = tuple(item["loc"])
-        holder = model_at(model, location)
-        out.append((location, explain(item, names_of(holder) if holder else [])))
-    return out
+def did_you_mean(word: str, names: Iterable[str]) -> str:
+    """Return ` Did you mean ...?` to append to a sentence, or an empty text if no name is close."""
+    name = nearest_name(word, names)
+    return f" Did you mean `{name}`?" if name else ""

@@ -1,154 +1,201 @@
-"""What each field of a stack's file means: for `./infra explain`, and as JSON Schema for editors."""
+"""Documents the fields of the environment files and of Pulumi.yaml: for `./infra explain`, and as a schema for editors.
+
+Everything comes from pydantic's JSON schemas of the models, so a new field needs no edit here.
+"""
 
 import json
-import types
+import textwrap
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from dataclasses import dataclass
+from typing import Any
 
 from pydantic import BaseModel
-from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
 
-from settings.models import Environment, Release, Service, Sizing
-from settings.problems import nearest
+from common.errors import InfraError
+from settings.model_schema import JsonSchema, model_schema, resolve
+from settings.models import Environment, Release, Service, Settings, Sizing
+from settings.problems import did_you_mean, nearest_name
+from settings.project_files import (
+    ACCOUNTS_KEY,
+    ENVIRONMENT_KEY,
+    PROJECT,
+    PROJECT_FILE,
+    PROMOTION,
+    REGION_KEY,
+    SERVICES_KEY,
+    environment_file,
+)
+from settings.promotion import Promotion
 
 SCHEMA_FILE = "settings/stack.schema.json"
-ROOTS: dict[str, tuple[str, type[BaseModel]]] = {"environment": ("100xglobal:environment", Environment), "services": ("100xglobal:services", Service)}
-ANY = "<name>"
-MOVES = {Release: "moves: it is promoted from the environment before, whole", Sizing: "stays: each environment has its own"}
-BOUNDS = {"ge": "at least", "le": "at most", "gt": "more than", "lt": "less than", "min_length": "at least (entries)", "max_length": "at most (entries)", "pattern": "form"}
+ANY_NAME = "<name>"  # stands for a name that the user chooses, such as a service's
+WIDTH = 100
+PROMOTION_NOTES = {
+    Release.__name__: "yes, with the whole release",
+    Sizing.__name__: "no, each environment has its own value",
+}
+LIMITS = {
+    "minimum": "Minimum",
+    "maximum": "Maximum",
+    "minItems": "Min items",
+    "maxItems": "Max items",
+    "pattern": "Pattern",
+}
+TYPES = {"string": "text", "integer": "whole number", "boolean": "true or false", "number": "number"}
 
 
-class UnknownFieldError(Exception):
-    """There is no such field; the text names the nearest."""
+@dataclass(frozen=True)
+class Root:
+    """A part of a file that a model describes. place: the file and the key that contain it."""
+
+    path: str
+    model: type[BaseModel]
+    place: str
 
 
-def inner_model(annotation: object) -> tuple[type[BaseModel] | None, str]:
-    """Return the model inside a type, and how a path goes on to it: directly, by a name, or by an index."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation, ""
-    arguments = [argument for argument in get_args(annotation) if argument is not types.NoneType]
-    if get_origin(annotation) in {Union, types.UnionType} and len(arguments) == 1:
-        return inner_model(arguments[0])
-    if get_origin(annotation) is dict:
-        model, _ = inner_model(arguments[1])
-        return model, ANY
-    return None, ""
+@dataclass(frozen=True)
+class Field:
+    """A documented field.
+
+    path: such as `services.<name>.release.image`.
+    promotion: whether promoting a release changes it; empty outside of services.
+    place: the file and the key that contain it.
+    """
+
+    path: str
+    schema: JsonSchema
+    is_required: bool
+    promotion: str
+    place: str
 
 
-def fields(model: type[BaseModel], path: str, note: str = "") -> Iterator[tuple[str, FieldInfo, str]]:
-    """Yield (path, field, whether it moves) of a model and all below it."""
-    for name, field in model.model_fields.items():
-        here = f"{path}.{field.alias or name}"
-        model_inside, step = inner_model(field.annotation)
-        own_note = MOVES.get(model_inside, note) if model_inside else note
-        yield here, field, own_note
-        if model_inside:
-            yield from fields(model_inside, f"{here}.{step}" if step else here, own_note)
+ROOTS = {
+    "environment": Root("environment", Environment, f"{environment_file('<environment>')}, below {ENVIRONMENT_KEY}"),
+    "services": Root(f"services.{ANY_NAME}", Service, f"{environment_file('<environment>')}, below {SERVICES_KEY}"),
+    PROMOTION: Root(PROMOTION, Promotion, f"{PROJECT_FILE}, below config.{PROMOTION}.default"),
+}
 
 
-def all_fields() -> dict[str, tuple[FieldInfo, str]]:
-    """Return every field by its path, with <name> where a name of one's own stands."""
-    out = {path: (field, note) for path, field, note in fields(Environment, "environment")}
-    return out | {path: (field, note) for path, field, note in fields(Service, f"services.{ANY}")}
+class UnknownFieldError(InfraError):
+    """No field has this path. suggestion: the path of the most similar field, or an empty text."""
+
+    def __init__(self, path: str, suggestion: str, message: str) -> None:
+        """Keep the path and the suggestion for callers."""
+        super().__init__(message)
+        self.path, self.suggestion = path, suggestion
 
 
-def type_name(annotation: object) -> str:
-    """Return a type in words."""
-    arguments = get_args(annotation)
-    origin = get_origin(annotation)
-    if origin is Annotated:
-        return type_name(arguments[0])
-    if origin is Literal:
-        return "one of " + ", ".join(map(str, arguments))
-    if origin in {Union, types.UnionType}:
-        return " or ".join(type_name(argument) for argument in arguments if argument is not types.NoneType)
-    if origin is list:
-        return f"list of {type_name(arguments[0])}"
-    if origin is dict:
-        return f"map of names to {type_name(arguments[1])}"
-    names: dict[object, str] = {str: "text", int: "whole number", bool: "true or false", float: "number"}
-    return names.get(annotation, "map of keys")
+def all_fields() -> dict[str, Field]:
+    """Return every field by its path."""
+    fields: dict[str, Field] = {}
+    for root in ROOTS.values():
+        schema = model_schema(root.model)
+        fields |= {field.path: field for field in _fields_below(schema, schema.get("$defs", {}), root.path, root.place)}
+    return fields
+
+
+def _fields_below(
+    schema: JsonSchema, definitions: JsonSchema, path: str, place: str, promotion: str = ""
+) -> Iterator[Field]:
+    """Yield the fields of a model and of all models inside it."""
+    for name, unresolved in schema.get("properties", {}).items():
+        own = resolve(unresolved, definitions)
+        note = PROMOTION_NOTES.get(unresolved.get("$ref", "").rsplit("/", 1)[-1], promotion)
+        yield Field(f"{path}.{name}", own, name in schema.get("required", ()), note, place)
+        yield from _fields_below(own, definitions, f"{path}.{name}", place, note)
 
 
 def explain(path: str) -> str:
-    """Return what a field means; UnknownFieldError where there is none."""
-    known = all_fields()
-    parts = path.replace("100xglobal:", "").removeprefix("config.").split(".")
-    if parts[0] == "services" and len(parts) > 1:
-        parts[1] = ANY
-    wanted = ".".join(parts)
-    if wanted in {"environment", "services"}:
-        below = sorted(name for name in known if name.startswith(wanted))
-        return f"{wanted}\n" + "\n".join(f"  {name}" for name in below)
-    if wanted not in known:
-        guess = nearest(wanted, known)
-        raise UnknownFieldError(f"there is no field {path!r}" + (f"; did you mean {guess!r}?" if guess else f". Begin with: {', '.join(ROOTS)}"))
-    field, note = known[wanted]
-    model, _ = inner_model(field.annotation)
-    about = field.description or (model.__doc__ or "").splitlines()[0] if field.description or model else ""
-    lines = [wanted, f"  {about}", f"  type      {type_name(field.annotation)}"]
-    if field.is_required():
-        lines.append("  default   none: it must be written")
-    else:
-        value = field.default_factory() if field.default_factory and field.default is PydanticUndefined else field.default  # type: ignore[call-arg] # none of ours takes the data
-        lines.append(f"  default   {shown(value)}")
-    lines += [f"  {words:9} {value}" for words, value in limits(field)]
-    lines.append(f"  written   in Pulumi.<environment>.yaml below {ROOTS[wanted.split('.')[0]][0]}")
-    if note:
-        lines.append(f"  promotion {note}")
-    below = [name for name in known if name.startswith(f"{wanted}.") and "." not in name.removeprefix(f"{wanted}.").removeprefix(f"{ANY}.")]
-    return "\n".join(lines + [f"    {name.removeprefix(wanted + '.')}" for name in below])
+    """Return the documentation of a field or of a whole part of the configuration; raise UnknownFieldError."""
+    fields = all_fields()
+    steps = path.replace(f"{PROJECT}:", "").removeprefix("config.").split(".")
+    if steps[0] == "services" and len(steps) > 1:
+        steps[1] = ANY_NAME
+    name = ".".join(steps)
+    if name in ROOTS:
+        description = model_schema(ROOTS[name].model)["description"]
+        return "\n".join(
+            [name, f"  {description}", "", *(f"  {field}" for field in fields if field.startswith(f"{name}."))]
+        )
+    if name not in fields:
+        hint = did_you_mean(name, fields) or " To list the fields:" + "".join(
+            f"\n  ./infra explain {root}" for root in ROOTS
+        )
+        raise UnknownFieldError(path, nearest_name(name, fields), f"there is no field `{path}`.{hint}")
+    children = [field for field in fields if field.rpartition(".")[0] == name]
+    return _render(fields[name], children)
 
 
-def shown(value: object) -> str:
-    """Return a default as YAML would have it."""
-    if isinstance(value, BaseModel):
-        return "the defaults of its keys"
-    return "left out" if value is None else json.dumps(value)
+def _render(field: Field, children: list[str]) -> str:
+    """Return the documentation of a field as text."""
+    rows = [("Type", type_name(field.schema)), ("Default", default_text(field))]
+    rows += [(label, str(field.schema[key])) for key, label in LIMITS.items() if key in field.schema]
+    rows.append(("Location", field.place))
+    if field.promotion:
+        rows.append(("Promoted", field.promotion))
+    description = " ".join(field.schema.get("description", "").split())
+    lines = [field.path, textwrap.fill(description, WIDTH, initial_indent="  ", subsequent_indent="  "), ""]
+    lines += [f"  {label:<9}  {text}" for label, text in rows]
+    if children:
+        lines += ["", *(f"  {child}" for child in children)]
+    return "\n".join(lines)
 
 
-def limits(field: FieldInfo) -> Iterator[tuple[str, object]]:
-    """Yield a field's limits in words."""
-    for item in field.metadata:
-        for name, words in BOUNDS.items():
-            value = getattr(item, name, None)
-            if value is not None:
-                yield words, value
+def type_name(schema: JsonSchema) -> str:
+    """Return a type in words."""
+    if "enum" in schema:
+        return f"one of {', '.join(map(str, schema['enum']))}"
+    if schema["type"] == "array":
+        return f"list of {type_name(schema['items'])}"
+    if schema["type"] != "object":
+        return TYPES[schema["type"]]
+    patterns = list(schema.get("patternProperties", {}).values())
+    values = patterns[0] if patterns else schema.get("additionalProperties")
+    return f"map of names to {type_name(values)}" if values else "map"
+
+
+def default_text(field: Field) -> str:
+    """Return a field's default as YAML would write it, or that it has none."""
+    if field.is_required:
+        return "none (required)"
+    default = field.schema.get("default")
+    if default is None:
+        return "not set"
+    return "the defaults of its fields" if "properties" in field.schema else json.dumps(default)
 
 
 def schema() -> dict[str, Any]:
-    """Return the JSON Schema of a stack's file."""
-    environment = Environment.model_json_schema(by_alias=True, ref_template="#/$defs/{model}")
-    service = Service.model_json_schema(by_alias=True, ref_template="#/$defs/{model}")
-    definitions = {**environment.pop("$defs", {}), **service.pop("$defs", {}), "Environment": environment, "Service": service}
+    """Return the JSON schema of an environment file."""
+    settings = model_schema(Settings)
+    own = settings["properties"]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "Pulumi.<environment>.yaml of 100xglobal",
+        "title": f"{environment_file('<environment>')} of {PROJECT}",
         "type": "object",
         "required": ["config"],
         "properties": {
             "config": {
                 "type": "object",
-                "required": ["aws:region", "aws:allowedAccountIds", "100xglobal:environment", "100xglobal:services"],
+                "required": [REGION_KEY, ACCOUNTS_KEY, ENVIRONMENT_KEY, SERVICES_KEY],
                 "properties": {
-                    "aws:region": {"type": "string", "description": "The AWS region of the environment."},
-                    "aws:allowedAccountIds": {
+                    REGION_KEY: own["region"],
+                    ACCOUNTS_KEY: {
                         "type": "array",
-                        "items": {"type": "string", "pattern": r"^\d{12}$"},
+                        "items": own["account_id"],
                         "minItems": 1,
                         "maxItems": 1,
-                        "description": "The environment's account: any other is refused.",
+                        "description": "The environment's AWS account, in quotes. Credentials of any other account are "
+                        "refused.",
                     },
-                    "100xglobal:environment": {"$ref": "#/$defs/Environment"},
-                    "100xglobal:services": {"type": "object", "additionalProperties": {"$ref": "#/$defs/Service"}},
+                    ENVIRONMENT_KEY: own["environment"],
+                    SERVICES_KEY: own["services"],
                 },
             }
         },
-        "$defs": dict(sorted(definitions.items())),
+        "$defs": settings["$defs"],
     }
 
 
 def schema_text() -> str:
-    """Return the schema as its file holds it."""
-    return json.dumps(schema(), indent=1, sort_keys=False) + "\n"
+    """Return the content of the schema's file."""
+    return json.dumps(schema(), indent=1) + "\n"

@@ -1,4 +1,7 @@
-"""Run as the plugin: `python -m sandbox.bridge --terraform-provider FILE [--spare SOCKET] [ENGINE_ADDRESS]`; prints its port."""
+"""Runs the bridge as the engine's plugin for AWS, and prints its port.
+
+python -m sandbox.bridge --terraform-provider FILE [--prestarted SOCKET] [ENGINE_ADDRESS]
+"""
 
 import argparse
 import gc
@@ -15,62 +18,73 @@ import grpc
 from pulumi.runtime.proto import provider_pb2_grpc
 
 from sandbox.bridge import terraform
-from sandbox.bridge.provider import Aws
+from sandbox.bridge.provider import AwsProvider
+
+GC_THRESHOLDS = (200_000, 50, 50)  # property maps have no cycles, so that frequent collections find nothing
+WORKERS = 128  # more than the engine's 64 parallel operations, because a worker mostly waits for Terraform's provider
+POLL_SECONDS = 1
+ADDRESS_BYTES = 256
 
 
 def main(arguments: list[str]) -> None:
-    """Serve the engine until it says stop, or is gone."""
+    """Serve the engine until it stops this process or exits itself."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--terraform-provider", type=Path, required=True)
-    parser.add_argument("--spare", type=Path)
+    parser.add_argument("--prestarted", type=Path)
     parser.add_argument("engine_address", nargs="?", default="")
-    given, _ = parser.parse_known_args(arguments)
-    gc.set_threshold(200_000, 50, 50)  # property maps are made and dropped whole, without cycles
-    provider = Aws(given.terraform_provider)
-    # More threads than the engine's parallelism (64): each waits in Terraform's provider for most of its time.
-    server = grpc.server(futures.ThreadPoolExecutor(max_workers=128), options=terraform.NO_LIMIT)
+    options, _ = parser.parse_known_args(arguments)  # the engine may add options of its own
+    gc.set_threshold(*GC_THRESHOLDS)
+    provider = AwsProvider(options.terraform_provider)
+    server = grpc.server(futures.ThreadPoolExecutor(max_workers=WORKERS), options=terraform.UNLIMITED_MESSAGES)
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(provider, server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
 
     def stop(*_: object) -> None:
-        if provider.process:
-            provider.process.kill()
+        provider.kill()
         os._exit(0)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    if given.spare:
-        wait_to_be_taken(given.spare, provider, port)
+    if options.prestarted:
+        serve_claimer(options.prestarted, provider, port)
     else:
-        provider.tell(given.engine_address)
-        print(port, flush=True)  # noqa: T201 the protocol's handshake
-        parent = os.getppid()
-        while os.getppid() == parent:
-            time.sleep(1)
+        serve_engine(options.engine_address, provider, port)
     stop()
 
 
-def wait_to_be_taken(path: Path, provider: Aws, port: int) -> None:
-    """Serve the one who connects (see claim.py) until it is gone; return too when ./infra ends and nobody has."""
+def serve_engine(engine_address: str, provider: AwsProvider, port: int) -> None:
+    """Serve the engine that started this process until it exits."""
+    provider.warnings.connect(engine_address)
+    print(port, flush=True)  # noqa: T201 the engine reads it
+    parent = os.getppid()
+    while os.getppid() == parent:
+        time.sleep(POLL_SECONDS)
+
+
+def serve_claimer(socket_path: Path, provider: AwsProvider, port: int) -> None:
+    """Serve the engine whose claim.py connects to the socket, until it disconnects.
+
+    Return also if `./infra` exits, which closes the standard input, before anyone has connected.
+    """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
-        listener.bind(str(path))
+        listener.bind(str(socket_path))
         listener.listen(1)
-        taken = threading.Event()
+        claimed = threading.Event()
 
-        def watch() -> None:
+        def stop_listening_without_starter() -> None:
             sys.stdin.buffer.read()
-            if not taken.is_set():
-                listener.shutdown(socket.SHUT_RDWR)  # accept fails below
+            if not claimed.is_set():
+                listener.shutdown(socket.SHUT_RDWR)  # then accept fails
 
-        threading.Thread(target=watch, daemon=True).start()
+        threading.Thread(target=stop_listening_without_starter, daemon=True).start()
         try:
             connection, _ = listener.accept()
         except OSError:
             return
-        taken.set()
+        claimed.set()
     with connection:
-        provider.tell(connection.recv(256).decode().strip())
+        provider.warnings.connect(connection.recv(ADDRESS_BYTES).decode().strip())
         connection.sendall(f"{port}\n".encode())
         connection.recv(1)
 

@@ -1,21 +1,7 @@
-"""What the sandbox does not pass on, because the emulator lacks it; each is told to the user, once a run.
+"""What the sandbox leaves out because the emulator cannot do it. The user gets one warning for each.
 
-Only what no patch of the emulator (sandbox/emulator/patches.py) can close stands here. In a real environment all of it is made.
+List an argument only if no patch of the emulator (sandbox/emulator/patches) can support it. AWS supports all of them.
 """
 
-# Terraform type -> argument -> why.
-DROPPED: dict[str, dict[str, str]] = {}
-
-# Provider settings that name credentials: in the sandbox they come from the sandbox alone.
-CREDENTIAL_SETTINGS = {
-    "accessKey",
-    "secretKey",
-    "token",
-    "profile",
-    "sharedConfigFiles",
-    "sharedCredentialsFiles",
-    "assumeRoles",
-    "assumeRoleWithWebIdentity",
-    "endpoints",
-    "ec2MetadataServiceEndpoint",
-}
+# Terraform type -> argument in Pulumi's spelling -> reason.
+UNSUPPORTED_ARGUMENTS: dict[str, dict[str, str]] = {}

@@ -1,158 +1,200 @@
 """Reads the installed pulumi_aws package, without importing it, into one table of tokens, wire names and types.
 
-Every resource class holds its token in super().__init__('aws:...'), its arguments in <Class>Args and its outputs in
-property getters; @pulumi.getter(name=...) gives the name on the wire, the annotation says whether a list was flattened.
-A type is "str" | "int" | "bool" | "float" | "any" | ["list", type] | ["map", type] | ["obj", "<module>.<Class>"].
+Every resource class passes its token to `super().__init__('aws:...')`, has its arguments in `<Class>Args` and its
+outputs in property getters. `@pulumi.getter(name=...)` has the name on the wire, and the annotation shows whether a
+list was flattened. A type is JSON-like, hence `Any`: "str" | "int" | "bool" | "float" | "any" | ["list", type] |
+["map", type] | ["obj", "module.Class"].
 """
 
 import ast
 import importlib.util
 import re
+from collections.abc import Mapping
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from sandbox.errors import SandboxError
+from common.errors import SandboxError
 
 SCALARS = {"str", "int", "bool", "float"}
 WRAPPERS = {"Input", "Output", "Optional", "NotRequired", "InputType", "Awaitable"}
-SKIPPED = {"__init__.py", "_enums.py", "_utilities.py"}
+SKIPPED_FILES = {"__init__.py", "_enums.py", "_utilities.py"}
+NESTED_TYPE_FILES = {"_inputs.py", "outputs.py"}
+RESOURCE_BASES = {"CustomResource", "ProviderResource"}
+PROVIDER_TYPE = "pulumi:providers:aws"
+FILES_PER_TASK = 4
+# "resources" | "functions" | "types" -> token or class -> entry
 Table = dict[str, dict[str, Any]]
+# Wire name -> [Python name, type]
+Properties = dict[str, list[Any]]
 
 
 def package_folder() -> Path:
-    """Return where pulumi_aws is installed."""
+    """Return the folder of the installed pulumi_aws."""
     spec = importlib.util.find_spec("pulumi_aws")
     if spec is None or spec.origin is None:
-        message = "pulumi_aws is not installed in this environment: remove .venv and run ./infra again"
-        raise SandboxError(message)
+        raise SandboxError(
+            "pulumi_aws is not installed in .venv, although it is a locked requirement.\n"
+            "Delete .venv, then run the same command again:\n"
+            "  rm -r .venv"
+        )
     return Path(spec.origin).parent
 
 
 def last_name(node: ast.expr) -> str:
-    """Return the last part of a dotted name."""
+    """Return the last part of a dotted name; empty for any other expression."""
     return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
 
 
-def type_of(node: ast.expr | None, module: str) -> Any:
-    """Return the type that an annotation stands for."""
-    if isinstance(node, ast.Constant):
-        return type_of(ast.parse(node.value, mode="eval").body, module) if isinstance(node.value, str) else "any"
-    if isinstance(node, ast.Subscript):
-        base, argument = last_name(node.value), node.slice
-        elements = argument.elts if isinstance(argument, ast.Tuple) else [argument]
-        if base in WRAPPERS:
-            return type_of(argument, module)
-        if base == "Union":
-            return type_of(elements[0], module)
-        if base == "Sequence":
-            return ["list", type_of(argument, module)]
-        return ["map", type_of(elements[1], module)] if base == "Mapping" else "any"
-    if isinstance(node, ast.Name | ast.Attribute):
-        name = last_name(node)
+def type_of(annotation: ast.expr | None, module: str) -> Any:
+    """Return the type that an annotation stands for. module: the module that the annotation is in."""
+    if isinstance(annotation, ast.Constant):
+        if not isinstance(annotation.value, str):
+            return "any"
+        return type_of(ast.parse(annotation.value, mode="eval").body, module)
+    if isinstance(annotation, ast.Subscript):
+        return generic_type_of(annotation, module)
+    if isinstance(annotation, ast.Name | ast.Attribute):
+        name = last_name(annotation)
         if name in SCALARS:
             return name
         if name in {"Any", "None", "NoneType"}:
             return "any"
-        where = ast.unparse(node).split(".")[:-1]
-        owner = where[0].lstrip("_") if where and where[0].startswith("_") and where[0] != "_builtins" else module
-        return ["obj", f"{owner}.{name}"]
+        qualifiers = ast.unparse(annotation).split(".")[:-1]
+        is_other_module = qualifiers and qualifiers[0].startswith("_") and qualifiers[0] != "_builtins"
+        return ["obj", f"{qualifiers[0].lstrip('_') if is_other_module else module}.{name}"]
     return "any"
 
 
-def getters(node: ast.ClassDef, module: str) -> dict[str, list[Any]]:
-    """Return wire name -> [Python name, type] of a class's pulumi.getter properties."""
-    out: dict[str, list[Any]] = {}
+def generic_type_of(annotation: ast.Subscript, module: str) -> Any:
+    """Return the type that an annotation such as `Optional[Sequence[str]]` stands for."""
+    base, argument = last_name(annotation.value), annotation.slice
+    elements = argument.elts if isinstance(argument, ast.Tuple) else [argument]
+    if base in WRAPPERS:
+        return type_of(argument, module)
+    if base == "Union":
+        return type_of(elements[0], module)
+    if base == "Sequence":
+        return ["list", type_of(argument, module)]
+    return ["map", type_of(elements[1], module)] if base == "Mapping" else "any"
+
+
+def getters(node: ast.ClassDef, module: str) -> Properties:
+    """Return the properties of a class that have the decorator `pulumi.getter`."""
+    properties: Properties = {}
     for function in node.body:
         if not isinstance(function, ast.FunctionDef):
             continue
         for decorator in function.decorator_list:
-            if isinstance(decorator, ast.Call) and last_name(decorator.func) == "getter":
-                named = (keyword.value.value for keyword in decorator.keywords if keyword.arg == "name" and isinstance(keyword.value, ast.Constant))
-                out[str(next(named, function.name))] = [function.name, type_of(function.returns, module)]
-            elif last_name(decorator) == "getter":
-                out[function.name] = [function.name, type_of(function.returns, module)]
-    return out
+            called = decorator.func if isinstance(decorator, ast.Call) else decorator
+            if last_name(called) == "getter":
+                properties[wire_name(decorator, function.name)] = [function.name, type_of(function.returns, module)]
+    return properties
 
 
-def required(node: ast.ClassDef) -> list[str]:
+def wire_name(decorator: ast.expr, python_name: str) -> str:
+    """Return the name that a getter's decorator sets, or else the Python name."""
+    for keyword in decorator.keywords if isinstance(decorator, ast.Call) else []:
+        if keyword.arg == "name" and isinstance(keyword.value, ast.Constant):
+            return str(keyword.value.value)
+    return python_name
+
+
+def required_arguments(node: ast.ClassDef) -> list[str]:
     """Return the Python names of the arguments without a default."""
-    function = next((f for f in node.body if isinstance(f, ast.FunctionDef) and f.name == "__init__"), None)
-    if function is None:
+    constructor = next((f for f in node.body if isinstance(f, ast.FunctionDef) and f.name == "__init__"), None)
+    if constructor is None:
         return []
-    positional = function.args.args[1:]
-    needed = [a.arg for a in positional[: len(positional) - len(function.args.defaults)]]
-    return needed + [a.arg for a, default in zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True) if default is None]
+    arguments = constructor.args
+    positional = arguments.args[1:]
+    required = positional[: len(positional) - len(arguments.defaults)]
+    required += [a for a, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if default is None]
+    return [argument.arg for argument in required]
 
 
 def token_in(tree: ast.AST, function: str) -> str | None:
-    """Return the token in a call of super().__init__ or pulumi.runtime.invoke."""
+    """Return the token that is the first argument of a call: `super().__init__` or `pulumi.runtime.invoke`."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and last_name(node.func) == function and node.args and isinstance(node.args[0], ast.Constant):
-            value = node.args[0].value
-            if isinstance(value, str) and value.startswith(("aws:", "pulumi:providers:")):
-                return value
+        if not (isinstance(node, ast.Call) and last_name(node.func) == function and node.args):
+            continue
+        value = node.args[0].value if isinstance(node.args[0], ast.Constant) else None
+        if isinstance(value, str) and value.startswith(("aws:", "pulumi:providers:")):
+            return value
     return None
 
 
-def invoke_arguments(function: ast.FunctionDef, module: str) -> dict[str, list[Any]]:
-    """Return wire name -> [Python name, type] of what a data source's function takes."""
+def invoke_arguments(function: ast.FunctionDef, module: str) -> Properties:
+    """Return the arguments of a data source's function."""
     annotations = {a.arg: a.annotation for a in function.args.args + function.args.kwonlyargs}
-    out: dict[str, list[Any]] = {}
+    properties: Properties = {}
     for node in ast.walk(function):
         if not (isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Subscript)):
             continue
         target = node.targets[0]
         if last_name(target.value) == "__args__" and isinstance(target.slice, ast.Constant):
             name = last_name(node.value)
-            out[str(target.slice.value)] = [name, type_of(annotations.get(name), module)]
-    return out
+            properties[str(target.slice.value)] = [name, type_of(annotations.get(name), module)]
+    return properties
 
 
-def resource(name: str, node: ast.ClassDef, classes: dict[str, ast.ClassDef], source: str, module: str) -> dict[str, Any]:
-    """Return what there is to know of one resource class."""
-    arguments = classes.get(f"{name}Args")
+def resource_entry(node: ast.ClassDef, arguments: ast.ClassDef | None, source: str, module: str) -> dict[str, Any]:
+    """Return the entry of a resource class. arguments: its `<Class>Args`. source: the text of its file."""
     secrets = re.search(r"additional_secret_outputs=\[([^\]]*)\]", source)
     return {
         "in": getters(arguments, module) if arguments else {},
         "out": getters(node, module),
-        "required": required(arguments) if arguments else [],
+        "required": required_arguments(arguments) if arguments else [],
         "secrets": re.findall(r'"([^"]+)"', secrets[1]) if secrets else [],
     }
 
 
-def scan(path: Path) -> Table:
-    """Return the resources, functions and types of one file."""
-    parts = path.relative_to(package_folder()).parts
-    module, source = (parts[0] if len(parts) > 1 else "index"), path.read_text(encoding="utf-8")
-    out: Table = {"resources": {}, "functions": {}, "types": {}}
-    tree = ast.parse(source)
-    classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
-    if parts[-1] in {"_inputs.py", "outputs.py"}:
-        found = ((name, getters(node, module)) for name, node in classes.items())
-        out["types"] = {f"{module}.{name}": members for name, members in found if members}
-        return out
+def resources_in(classes: Mapping[str, ast.ClassDef], source: str, module: str) -> dict[str, Any]:
+    """Return the entries of the resources in a file, by token."""
+    entries: dict[str, Any] = {}
     for name, node in classes.items():
-        if any(last_name(base) in {"CustomResource", "ProviderResource"} for base in node.bases):
-            token = "pulumi:providers:aws" if name == "Provider" else token_in(node, "__init__")
+        if any(last_name(base) in RESOURCE_BASES for base in node.bases):
+            token = PROVIDER_TYPE if name == "Provider" else token_in(node, "__init__")
             if token:
-                out["resources"][token] = resource(name, node, classes, source, module)
+                entries[token] = resource_entry(node, classes.get(f"{name}Args"), source, module)
+    return entries
+
+
+def functions_in(tree: ast.Module, classes: Mapping[str, ast.ClassDef], module: str) -> dict[str, Any]:
+    """Return the entries of the data sources in a file, by token."""
+    results = (node for name, node in classes.items() if name.endswith("Result") and not name.startswith("Awaitable"))
+    result = next(results, None)
+    entries: dict[str, Any] = {}
     for function in tree.body:
         if isinstance(function, ast.FunctionDef) and not function.name.endswith("_output"):
             token = token_in(function, "invoke")
             if token:
-                result = next((node for name, node in classes.items() if name.endswith("Result") and not name.startswith("Awaitable")), None)
-                out["functions"][token] = {"in": invoke_arguments(function, module), "out": getters(result, module) if result else {}}
-    return out
+                entries[token] = {
+                    "in": invoke_arguments(function, module),
+                    "out": getters(result, module) if result else {},
+                }
+    return entries
 
 
-def scan_all() -> Table:
-    """Return the table of the whole package; about 14 s on two cores."""
-    files = [path for path in package_folder().rglob("*.py") if path.name not in SKIPPED]
+def scan_file(path: Path) -> Table:
+    """Return the resources, functions and types in one file of the package."""
+    parts = path.relative_to(package_folder()).parts
+    module = parts[0] if len(parts) > 1 else "index"
+    source = path.read_text(encoding="utf-8")
+    tree = ast.parse(source)
+    classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+    if path.name in NESTED_TYPE_FILES:
+        types = {f"{module}.{name}": getters(node, module) for name, node in classes.items()}
+        return {"types": {name: properties for name, properties in types.items() if properties}}
+    return {"resources": resources_in(classes, source, module), "functions": functions_in(tree, classes, module)}
+
+
+def scan_package() -> Table:
+    """Return the table of the whole package. This takes about 14 s on two cores."""
+    files = [path for path in package_folder().rglob("*.py") if path.name not in SKIPPED_FILES]
     files.sort(key=lambda path: path.stat().st_size, reverse=True)
-    total: Table = {"resources": {}, "functions": {}, "types": {}}
+    table: Table = {"resources": {}, "functions": {}, "types": {}}
     with get_context("spawn").Pool() as pool:
-        for part in pool.imap_unordered(scan, files, chunksize=4):
-            for kind, found in part.items():
-                total[kind].update(found)
-    return total
+        for part in pool.imap_unordered(scan_file, files, chunksize=FILES_PER_TASK):
+            for kind, entries in part.items():
+                table[kind].update(entries)
+    return table

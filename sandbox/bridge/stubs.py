@@ -1,4 +1,4 @@
-"""Python stubs of Terraform's plugin protocol 5, made from tfplugin5.proto once and kept in the user cache."""
+"""Python stubs of Terraform's plugin protocol 5, generated once from tfplugin5.proto and kept in the user cache."""
 
 import hashlib
 import importlib
@@ -8,37 +8,41 @@ import tempfile
 from pathlib import Path
 from types import ModuleType
 
-from sandbox.errors import SandboxError
-from sandbox.paths import user_cache
+from common.errors import SandboxError
+from common.files import user_cache
 
 PROTO = Path(__file__).resolve().parent / "tfplugin5.proto"
 
 
 def folder() -> Path:
-    """Return where the stubs of this version of the protocol file are."""
-    import grpc_tools  # noqa: PLC0415 only named here, for its version's sake
+    """Return the folder with the stubs. It depends on the protocol file and on the installed grpc_tools."""
+    import grpc_tools  # noqa: PLC0415 the import of the package alone is fast, unlike that of its compiler
 
-    version = hashlib.sha256(PROTO.read_bytes() + str(grpc_tools.__path__).encode()).hexdigest()[:12]
-    return user_cache() / f"terraform-protocol-{version}"
+    digest = hashlib.sha256(PROTO.read_bytes() + str(grpc_tools.__path__).encode())
+    return user_cache() / f"terraform-protocol-{digest.hexdigest()[:12]}"
 
 
-def make() -> Path:
-    """Make the stubs where they are missing; a half-made folder is never left."""
+def generate() -> Path:
+    """Generate the stubs if they are missing, in full or not at all, and return their folder."""
     target = folder()
     if target.exists():
         return target
-    from grpc_tools import protoc  # noqa: PLC0415 slow to import, and needed once
+    from grpc_tools import protoc  # noqa: PLC0415 the compiler is slow to import and runs once
 
     target.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix="scratch-", dir=target.parent))
+    command = ["protoc", f"-I{PROTO.parent}", f"--python_out={scratch}", f"--grpc_python_out={scratch}", PROTO.name]
     try:
-        if protoc.main(["protoc", f"-I{PROTO.parent}", f"--python_out={scratch}", f"--grpc_python_out={scratch}", PROTO.name]) != 0:
-            message = f"the stubs of {PROTO.name} could not be made; run `./infra sandbox reset` and try again"
-            raise SandboxError(message)
+        exit_code = protoc.main(command)
+        if exit_code != 0:
+            raise SandboxError(
+                f"cannot generate Python stubs from {PROTO}: protoc exited with code {exit_code}.\n"
+                "Fix the error above, then run the same command again."
+            )
         try:
             scratch.replace(target)
         except OSError:
-            if not target.exists():  # another process made the same folder first
+            if not target.exists():  # otherwise another process was faster
                 raise
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -46,6 +50,6 @@ def make() -> Path:
 
 
 def load() -> tuple[ModuleType, ModuleType]:
-    """Import the stubs: messages, and services."""
-    sys.path.append(str(make()))
+    """Import the stubs and return the modules with the messages and with the services."""
+    sys.path.append(str(generate()))
     return importlib.import_module("tfplugin5_pb2"), importlib.import_module("tfplugin5_pb2_grpc")

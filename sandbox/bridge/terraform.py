@@ -1,9 +1,14 @@
-"""Starts a Terraform provider and speaks its protocol, version 5."""
+"""Starts Terraform's AWS provider and calls it with Terraform's plugin protocol, version 5.
+
+The protocol's messages are generated without exported types, hence `Any`.
+"""
 
 import json
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,33 +19,143 @@ from sandbox.bridge import stubs
 
 pb, rpc = stubs.load()
 
-UNKNOWN = msgpack.ExtType(0, b"\0")  # how the protocol writes a value that is known after apply
-MAGIC_COOKIE = "d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2"  # terraform's handshake
-NO_LIMIT = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
-ERROR, WARNING = 1, 2  # severities of a diagnostic
+UNKNOWN = msgpack.ExtType(0, b"\0")  # how the protocol encodes a value that is known after apply
+MAGIC_COOKIE = "d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2"  # of Terraform's handshake
+TERRAFORM_VERSION = "1.11.4"  # what the provider is told; it goes into the user agent of its requests
+UNLIMITED_MESSAGES = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
+HANDSHAKE_FIELDS = 4  # core version, protocol version, network and address; a checksum and more may follow
+STOP_SECONDS = 5
+
+Config = Mapping[str, Any]
 
 
-class ProviderDidNotStartError(Exception):
-    """The provider's binary ended before its handshake."""
+class ProviderStartError(Exception):
+    """The provider exited before its handshake."""
 
 
-def start(binary: Path) -> tuple["subprocess.Popen[bytes]", Any]:
-    """Start the provider; return its process and a client of it.
+@dataclass(frozen=True)
+class ResourceState:
+    """What Terraform stores of a resource.
 
-    Not with preexec_fn: it forks the Python process, and gRPC's fork handlers then break the child now and then. setpriv
-    ends the provider when this process is killed; the thread that called this function must live as long as it does.
+    Attributes:
+        attributes: The resource's attributes and nested blocks.
+        private: The provider's own data about the resource.
     """
-    environment = {**os.environ, "TF_PLUGIN_MAGIC_COOKIE": MAGIC_COOKIE, "PLUGIN_PROTOCOL_VERSIONS": "5", "PLUGIN_MIN_PORT": "10000", "PLUGIN_MAX_PORT": "25000"}
+
+    attributes: dict[str, Any]
+    private: bytes = b""
+
+
+def start(binary: Path) -> tuple["subprocess.Popen[bytes]", str]:
+    """Start the provider and return its process and its address.
+
+    setpriv makes the kernel kill the provider when the calling *thread* ends, so that thread must live as long as the
+    provider is needed. `preexec_fn` cannot be used for this: it forks the Python process, and gRPC's fork handlers then
+    break the child from time to time.
+    """
+    environment = {
+        **os.environ,
+        "TF_PLUGIN_MAGIC_COOKIE": MAGIC_COOKIE,
+        "PLUGIN_PROTOCOL_VERSIONS": "5",
+        "PLUGIN_MIN_PORT": "10000",
+        "PLUGIN_MAX_PORT": "25000",
+    }
     setpriv = shutil.which("setpriv")
     wrapper = [setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []
     with Path(os.environ.get("TF_PROVIDER_LOG", os.devnull)).open("ab") as log:
-        process = subprocess.Popen([*wrapper, str(binary)], env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
+        process = subprocess.Popen(
+            [*wrapper, str(binary)], env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log
+        )
     handshake = (process.stdout.readline() if process.stdout else b"").decode().strip().split("|")
-    if len(handshake) < 4:  # noqa: PLR2004 core version, protocol, network, address
-        message = f"{binary} did not start (exit {process.wait()})"
-        raise ProviderDidNotStartError(message)
-    address = f"unix:{handshake[3]}" if handshake[2] == "unix" else handshake[3]
-    return process, rpc.ProviderStub(grpc.insecure_channel(address, options=NO_LIMIT))
+    if len(handshake) < HANDSHAKE_FIELDS:
+        raise ProviderStartError(f"{binary} exited with code {process.wait()} before its handshake")
+    network, address = handshake[2:4]
+    return process, f"unix:{address}" if network == "unix" else address
+
+
+class TerraformProvider:
+    """A running provider. Each method is one call of the protocol and returns its reply."""
+
+    def __init__(self, binary: Path) -> None:
+        """Start the provider, see `start`."""
+        self.process, address = start(binary)
+        self.stub = rpc.ProviderStub(grpc.insecure_channel(address, options=UNLIMITED_MESSAGES))
+
+    def schema(self) -> Any:
+        """Return the schema of the provider, its resources and its data sources."""
+        return self.stub.GetSchema(pb.GetProviderSchema.Request())
+
+    def prepare(self, config: Config) -> Any:
+        """Validate the provider's configuration."""
+        return self.stub.PrepareProviderConfig(pb.PrepareProviderConfig.Request(config=encode(config)))
+
+    def configure(self, config: Config) -> Any:
+        """Configure the provider."""
+        return self.stub.Configure(pb.Configure.Request(terraform_version=TERRAFORM_VERSION, config=encode(config)))
+
+    def stop(self) -> None:
+        """Ask the provider to interrupt its operations in progress."""
+        self.stub.Stop(pb.Stop.Request(), timeout=STOP_SECONDS)
+
+    def validate_resource(self, type_name: str, config: Config) -> Any:
+        """Validate a resource's configuration."""
+        return self.stub.ValidateResourceTypeConfig(
+            pb.ValidateResourceTypeConfig.Request(type_name=type_name, config=encode(config))
+        )
+
+    def upgrade_state(self, type_name: str, version: int, state: str) -> Any:
+        """Upgrade a state, as JSON, that an older version of the schema describes."""
+        return self.stub.UpgradeResourceState(
+            pb.UpgradeResourceState.Request(
+                type_name=type_name, version=version, raw_state=pb.RawState(json=state.encode())
+            )
+        )
+
+    def plan(self, type_name: str, prior: ResourceState | None, proposed: Any, config: Config) -> Any:
+        """Plan a change of a resource. prior: None to create it."""
+        return self.stub.PlanResourceChange(
+            pb.PlanResourceChange.Request(
+                type_name=type_name,
+                prior_state=encode(prior.attributes if prior else None),
+                proposed_new_state=encode(proposed),
+                config=encode(config),
+                prior_private=prior.private if prior else b"",
+            )
+        )
+
+    def apply(
+        self, type_name: str, prior: ResourceState | None, planned: Any, config: Config | None, private: bytes
+    ) -> Any:
+        """Apply a plan. planned and private: as the plan returned them; planned has no value to delete the resource."""
+        return self.stub.ApplyResourceChange(
+            pb.ApplyResourceChange.Request(
+                type_name=type_name,
+                prior_state=encode(prior.attributes if prior else None),
+                planned_state=planned,
+                config=encode(config),
+                planned_private=private,
+            )
+        )
+
+    def read(self, type_name: str, state: ResourceState) -> Any:
+        """Read a resource from AWS."""
+        return self.stub.ReadResource(
+            pb.ReadResource.Request(type_name=type_name, current_state=encode(state.attributes), private=state.private)
+        )
+
+    def import_resource(self, type_name: str, resource_id: str) -> Any:
+        """Look up an existing resource by its ID."""
+        return self.stub.ImportResourceState(pb.ImportResourceState.Request(type_name=type_name, id=resource_id))
+
+    def validate_data_source(self, type_name: str, config: Config) -> Any:
+        """Validate a data source's configuration."""
+        return self.stub.ValidateDataSourceConfig(
+            pb.ValidateDataSourceConfig.Request(type_name=type_name, config=encode(config))
+        )
+
+    def read_data_source(self, type_name: str, config: Config) -> Any:
+        """Read a data source."""
+        return self.stub.ReadDataSource(pb.ReadDataSource.Request(type_name=type_name, config=encode(config)))
 
 
 def encode(value: object) -> Any:
@@ -48,17 +163,8 @@ def encode(value: object) -> Any:
     return pb.DynamicValue(msgpack=msgpack.packb(value))
 
 
-def decode(value: Any) -> Any:
-    """Return the value of a message."""
-    return msgpack.unpackb(value.msgpack, strict_map_key=False) if value.msgpack else json.loads(value.json or b"null")
-
-
-def text_of(diagnostic: Any) -> str:
-    """Return a diagnostic as one text."""
-    where = ".".join(step.attribute_name or step.element_key_string or str(step.element_key_int) for step in diagnostic.attribute.steps)
-    return str(diagnostic.summary) + (f": {diagnostic.detail}" if diagnostic.detail else "") + (f" ({where})" if where else "")
-
-
-def errors_of(diagnostics: Any) -> list[str]:
-    """Return the texts of the errors among diagnostics."""
-    return [text_of(diagnostic) for diagnostic in diagnostics if diagnostic.severity == ERROR]
+def decode(message: Any) -> Any:
+    """Return the value in a message."""
+    if message.msgpack:
+        return msgpack.unpackb(message.msgpack, strict_map_key=False)
+    return json.loads(message.json or b"null")

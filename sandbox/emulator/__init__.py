@@ -1,1 +1,1 @@
-"""The emulated AWS: ministack in an environment of its own, with its gaps patched and every answered write on disk."""
+"""The emulator: ministack in its own virtual environment, with its gaps patched and every answered write on disk."""

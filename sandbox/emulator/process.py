@@ -1,4 +1,4 @@
-"""Starts, finds and stops the emulated AWS of one clone."""
+"""Starts, finds and stops the emulator of one clone."""
 
 import hashlib
 import json
@@ -10,115 +10,176 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 
-from sandbox.console import progress, tell
+from common.errors import SandboxError
+from common.files import ROOT, exclusive_lock, read_json, user_cache, write_private
+from sandbox.console import progress, say
 from sandbox.engine.obtain import run_visibly
-from sandbox.errors import SandboxError
-from sandbox.paths import ROOT, Paths, only_one, read_json, user_cache, write_private
+from sandbox.paths import Paths
 
 HERE = Path(__file__).resolve().parent
 REQUIREMENTS = HERE / "requirements.txt"
 HOST = "127.0.0.1"
+LOCK_PURPOSE = "is starting or stopping the emulator"
+RESPONSE_SECONDS = 2
+BUSY_RESPONSE_SECONDS = 10  # before a restart, so that an emulator that is only busy is not killed
 START_SECONDS = 60
 STOP_SECONDS = 20
-IDLE_SECONDS = 4 * 3600  # it ends by itself then; its state stays, and the next command starts it again
+KILL_SECONDS = 5
+POLL_SECONDS = 0.1
+IDLE_SECONDS = 4 * 3600  # then it stops by itself; its data is kept, and the next command starts it again
+LISTEN_BACKLOG = 1024
 
 
 @dataclass(frozen=True)
-class Running:
-    """A running emulator: its process, when that started (a process number alone can be used again), and its port."""
+class EmulatorProcess:
+    """A running emulator.
+
+    Attributes:
+        pid: Its process id.
+        start_time: When the process started, as `ps` prints it: the system can use a process id again.
+        port: The port that it listens on.
+        code: The version of the code that it runs, see code_version.
+    """
 
     pid: int
-    started: str
+    start_time: str
     port: int
     code: str
 
     @property
     def endpoint(self) -> str:
-        """What AWS_ENDPOINT_URL must be. An address, not a name: the AWS SDK then puts a bucket's name into the path."""
+        """The value for AWS_ENDPOINT_URL.
+
+        It has an address, not a host name, so that the AWS SDK puts the name of a bucket into the path.
+        """
         return f"http://{HOST}:{self.port}"
+
+    def to_json(self) -> str:
+        """Return the content of the process file."""
+        return json.dumps({"pid": self.pid, "started": self.start_time, "port": self.port, "code": self.code})
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, object]) -> "EmulatorProcess | None":
+        """Return the process that a process file describes, or None if it is incomplete."""
+        try:
+            return cls(
+                pid=int(str(content["pid"])),
+                start_time=str(content["started"]),
+                port=int(str(content["port"])),
+                code=str(content["code"]),
+            )
+        except (KeyError, ValueError):
+            return None
+
+
+def process_file(paths: Paths) -> Path:
+    """Return the file that says which process is the emulator."""
+    return paths.emulator / "process.json"
+
+
+def log_file(paths: Paths) -> Path:
+    """Return the emulator's log."""
+    return paths.emulator / "log"
 
 
 def code_version() -> str:
-    """Return a digest of what the emulator runs, so that one started before a change is told apart."""
+    """Return a digest of the emulator's code. An emulator that was started from other code must be restarted."""
     digest = hashlib.sha256()
-    for file in (REQUIREMENTS, HERE / "serve.py", HERE / "patches.py"):
+    for file in (REQUIREMENTS, HERE / "serve.py", *sorted((HERE / "patches").glob("*.py"))):
         digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
 
 
 def start_time(pid: int) -> str:
-    """Return when a process started, in the system's own words; empty where there is none, or only its zombie."""
-    done = subprocess.run(["ps", "-o", "stat=", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False, env={**os.environ, "LC_ALL": "C"})
-    state, _, started = done.stdout.strip().partition(" ")
-    return "" if state.startswith("Z") else started.strip()
+    """Return when a process started, as `ps` prints it; empty if it does not run or is a zombie."""
+    done = subprocess.run(
+        ["ps", "-o", "stat=", "-o", "lstart=", "-p", str(pid)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "LC_ALL": "C"},
+    )
+    state, _, started_at = done.stdout.strip().partition(" ")
+    return "" if state.startswith("Z") else started_at.strip()
 
 
-def find(paths: Paths) -> Running | None:
-    """Return the running emulator of this clone, or None. A record whose process is gone is stale and is removed."""
-    record_file = paths.emulator / "process.json"
-    record = read_json(record_file)
-    try:
-        running = Running(pid=int(str(record["pid"])), started=str(record["started"]), port=int(str(record["port"])), code=str(record["code"]))
-    except (KeyError, ValueError):
+def find(paths: Paths) -> EmulatorProcess | None:
+    """Return the running emulator of this clone, or None. A process file whose process no longer runs is deleted."""
+    emulator = EmulatorProcess.from_json(read_json(process_file(paths)))
+    if emulator and start_time(emulator.pid) != emulator.start_time:
+        process_file(paths).unlink(missing_ok=True)
         return None
-    if start_time(running.pid) != running.started:
-        record_file.unlink(missing_ok=True)
-        return None
-    return running
+    return emulator
 
 
-def answers(running: Running, timeout_seconds: float = 2) -> bool:
+def answers(emulator: EmulatorProcess, timeout_seconds: float = RESPONSE_SECONDS) -> bool:
     """Tell whether the emulator answers."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy of the machine has no business here
+    # Without a ProxyHandler of our own, urllib would use the proxy that the machine is configured with.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(f"{running.endpoint}/_ministack/health", timeout=timeout_seconds) as reply:
-            return bool(reply.status == HTTPStatus.OK)
+        with opener.open(f"{emulator.endpoint}/_ministack/health", timeout=timeout_seconds) as response:
+            return bool(response.status == HTTPStatus.OK)
     except OSError:
         return False
 
 
-def ensure(paths: Paths) -> Running:
-    """Return this clone's emulator, started now if it does not run, restarted if its code has changed or it hangs."""
-    with only_one(paths.emulator / "lock", "it starts the emulated AWS"):
-        running = find(paths)
-        if running and running.code == code_version() and answers(running, timeout_seconds=10):
-            return running
-        if running:
-            tell(f"emulated AWS: process {running.pid} {'runs older code' if running.code != code_version() else 'does not answer'}: restarting it (its state is kept)")
-            end(running)
-        return start(paths, environment())
+def ensure(paths: Paths) -> EmulatorProcess:
+    """Return this clone's emulator. It is started if it does not run, and restarted if its code changed or it hangs."""
+    with exclusive_lock(paths.emulator / "lock", LOCK_PURPOSE, say):
+        emulator = find(paths)
+        if emulator:
+            is_current = emulator.code == code_version()
+            if is_current and answers(emulator, BUSY_RESPONSE_SECONDS):
+                return emulator
+            reason = "does not answer" if is_current else "runs older code"
+            say(f"the emulator (process {emulator.pid}) {reason}; restarting it. Its data is kept.")
+            terminate(emulator)
+        return start(paths, ensure_python())
 
 
-def environment() -> Path:
-    """Return the Python of the emulator's own environment, made where it is missing."""
-    folder = user_cache() / f"emulator-{hashlib.sha256(REQUIREMENTS.read_bytes() + sys.version.encode()).hexdigest()[:12]}"
+def ensure_python() -> Path:
+    """Return the Python interpreter of the emulator's virtual environment, which is created if it is missing."""
+    digest = hashlib.sha256(REQUIREMENTS.read_bytes() + sys.version.encode()).hexdigest()[:12]
+    folder = user_cache() / f"emulator-{digest}"
     python, complete = folder / "bin" / "python", folder / ".complete"
     if complete.exists() and python.exists():
         return python
-    with only_one(folder.with_suffix(".lock"), "it installs the emulated AWS"):
-        if complete.exists() and python.exists():
-            return python
-        tell("emulated AWS: installing ministack in an environment of its own (once a machine)")
-        shutil.rmtree(folder, ignore_errors=True)
-        install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "-r", str(REQUIREMENTS)]
-        for command in ([sys.executable, "-m", "venv", str(folder)], install):
-            with progress("installing ministack") as line:
-                status, tail = run_visibly(command, line.show)
-            if status != 0:
-                message = f"the emulated AWS could not be installed: {' / '.join(list(tail)[-2:]) or f'exit {status}'}. It needs the Python package index; run the same command again when that is reached."
-                raise SandboxError(message)
-        complete.touch()
+    with exclusive_lock(folder.with_suffix(".lock"), "is installing the emulator", say):
+        if not (complete.exists() and python.exists()):
+            shutil.rmtree(folder, ignore_errors=True)
+            install(folder)
+            complete.touch()
     return python
 
 
-def listen(preferred: int) -> socket.socket:
-    """Bind the port of the last time if it is free, so that a shell's AWS_ENDPOINT_URL stays right; else a free one."""
-    for port in (preferred, 0):
+def install(folder: Path) -> None:
+    """Create the emulator's virtual environment and install ministack in it."""
+    say("installing the emulator (ministack) in its own virtual environment, once per machine")
+    pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    create = [sys.executable, "-m", "venv", str(folder)]
+    for command in (create, [*pip, "--require-hashes", "-r", str(REQUIREMENTS)]):
+        with progress("installing ministack") as line:
+            status, output = run_visibly(command, line.show)
+        if status != 0:
+            reason = " / ".join(list(output)[-2:]) or f"exit code {status}"
+            raise SandboxError(
+                f"the emulator cannot be installed: {reason}\n"
+                "It needs the Python package index. Fix the error above, then run the same command again."
+            )
+
+
+def listen(preferred_port: int) -> socket.socket:
+    """Return a socket that listens on the preferred port, or on any other if that one is in use; 0 means any.
+
+    The emulator keeps its port between runs, so that AWS_ENDPOINT_URL stays valid in shells that use `./infra env`.
+    """
+    for port in (preferred_port, 0):
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -126,67 +187,78 @@ def listen(preferred: int) -> socket.socket:
         except OSError as error:
             listener.close()
             if port:
-                tell(f"emulated AWS: port {port}, used before, is taken ({error.strerror}): taking another")
+                say(
+                    f"port {port}, which the emulator used before, cannot be used ({error.strerror}); using another "
+                    "one. Run `./infra env` again in shells that use it."
+                )
                 continue
             raise
-        listener.listen(1024)
+        listener.listen(LISTEN_BACKLOG)
         return listener
-    raise AssertionError  # port 0 is never taken
+    raise AssertionError  # binding port 0 cannot find it in use
 
 
-def start(paths: Paths, python: Path) -> Running:
+def start(paths: Paths, python: Path) -> EmulatorProcess:
     """Start the emulator and wait until it answers."""
-    port_file, log_file = paths.emulator / "port", paths.emulator / "log"
-    preferred = 0
+    port_file = paths.emulator / "port"
+    preferred_port = 0
     with suppress(OSError, ValueError):
-        preferred = int(port_file.read_text(encoding="utf-8"))
-    with listen(preferred) as listener, log_file.open("a", encoding="utf-8") as log:
+        preferred_port = int(port_file.read_text(encoding="utf-8"))
+    with listen(preferred_port) as listener:
         port = int(listener.getsockname()[1])
-        descriptor = os.dup(listener.fileno())
-        os.set_inheritable(descriptor, True)  # noqa: FBT003 the function's only argument
-        process = subprocess.Popen(
-            [str(python), "-m", "sandbox.emulator.serve", str(descriptor), str(IDLE_SECONDS)],
-            env=server_environment(paths, port),
-            cwd=paths.emulator,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            pass_fds=[descriptor],
-            start_new_session=True,
-        )
-        os.close(descriptor)
-    running = Running(process.pid, start_time(process.pid), port, code_version())
+        process = start_server(paths, python, listener, port)
+    emulator = EmulatorProcess(process.pid, start_time(process.pid), port, code_version())
     try:
-        write_private(paths.emulator / "process.json", json.dumps(asdict(running)))
+        write_private(process_file(paths), emulator.to_json())
         write_private(port_file, str(port))
-        wait_until_it_answers(process, running, log_file)
-    except BaseException:  # Ctrl-C and a full disk too: none may run that no record knows
-        end(running)
-        (paths.emulator / "process.json").unlink(missing_ok=True)
+        wait_until_it_answers(process, emulator, log_file(paths))
+    except BaseException:  # also Ctrl-C and a full disk: without its file, nothing could find or stop the process
+        terminate(emulator)
+        process_file(paths).unlink(missing_ok=True)
         raise
-    tell(f"emulated AWS: ministack on {running.endpoint}, process {running.pid}; ends with `./infra sandbox stop`")
-    return running
+    say(f"the emulator is running at {emulator.endpoint} (process {emulator.pid}). To stop it:\n  ./infra sandbox stop")
+    return emulator
 
 
-def wait_until_it_answers(process: "subprocess.Popen[bytes]", running: Running, log_file: Path) -> None:
-    """Return when the emulator answers; SandboxError when it ends before, or takes too long."""
+def start_server(paths: Paths, python: Path, listener: socket.socket, port: int) -> "subprocess.Popen[bytes]":
+    """Start the emulator's process, which inherits the socket."""
+    descriptor = os.dup(listener.fileno())
+    os.set_inheritable(descriptor, True)  # noqa: FBT003 the function takes it by position only
+    try:
+        with log_file(paths).open("a", encoding="utf-8") as log:
+            return subprocess.Popen(
+                [str(python), "-m", "sandbox.emulator.serve", str(descriptor), str(IDLE_SECONDS)],
+                env=server_environment(paths, port),
+                cwd=paths.emulator,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=[descriptor],
+                start_new_session=True,
+            )
+    finally:
+        os.close(descriptor)
+
+
+def wait_until_it_answers(process: "subprocess.Popen[bytes]", emulator: EmulatorProcess, log: Path) -> None:
+    """Return when the emulator answers. SandboxError if it stops before that, or takes longer than START_SECONDS."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            last = log_file.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
-            message = f"the emulated AWS ended while it started ({' '.join(last) or f'exit {process.returncode}'}). Its log: {log_file}"
-            raise SandboxError(message)
-        if answers(running):
+            lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+            reason = lines[-1] if lines else f"exit code {process.returncode}"
+            raise SandboxError(f"the emulator stopped while it was starting: {reason}\nIts log:\n  {log}")
+        if answers(emulator):
             return
-        time.sleep(0.1)
-    message = f"the emulated AWS did not answer within {START_SECONDS} s. Its log: {log_file}"
-    raise SandboxError(message)
+        time.sleep(POLL_SECONDS)
+    raise SandboxError(f"the emulator did not answer within {START_SECONDS} s of its start. Its log:\n  {log}")
 
 
 def server_environment(paths: Paths, port: int) -> dict[str, str]:
-    """Return the emulator's environment: nothing of the machine's AWS settings reaches it."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PYTHON", "VIRTUAL_ENV", "LOCALSTACK_"))}
-    return kept | {
+    """Return the emulator's environment variables, without the AWS settings of this machine."""
+    foreign = ("AWS_", "PYTHON", "VIRTUAL_ENV", "LOCALSTACK_")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+    return inherited | {
         "PYTHONPATH": str(ROOT),
         "GATEWAY_PORT": str(port),
         "BIND_HOST": HOST,
@@ -195,32 +267,33 @@ def server_environment(paths: Paths, port: int) -> dict[str, str]:
         "STATE_DIR": str(paths.emulator / "state"),
         "S3_PERSIST": "1",
         "S3_DATA_DIR": str(paths.emulator / "s3"),
-        "DOCKER_HOST": "unix:///nonexistent",  # it would start databases in containers; the sandbox emulates the API alone
+        # With Docker, ministack would start real databases in containers. The sandbox only emulates the API.
+        "DOCKER_HOST": "unix:///nonexistent",
         "SFTP_ENABLED": "0",
         "TMPDIR": str(paths.emulator),
     }
 
 
-def end(running: Running) -> None:
-    """Stop the emulator; it writes its state first."""
-    for number, wait_seconds in ((signal.SIGTERM, STOP_SECONDS), (signal.SIGKILL, 5)):
+def terminate(emulator: EmulatorProcess) -> None:
+    """Stop the emulator, which saves its data first. It is killed if it takes longer than STOP_SECONDS."""
+    for number, wait_seconds in ((signal.SIGTERM, STOP_SECONDS), (signal.SIGKILL, KILL_SECONDS)):
         with suppress(ProcessLookupError):
-            os.kill(running.pid, number)
+            os.kill(emulator.pid, number)
         deadline = time.monotonic() + wait_seconds
         while time.monotonic() < deadline:
             with suppress(ChildProcessError):
-                os.waitpid(running.pid, os.WNOHANG)
-            if start_time(running.pid) != running.started:
+                os.waitpid(emulator.pid, os.WNOHANG)
+            if start_time(emulator.pid) != emulator.start_time:
                 return
-            time.sleep(0.1)
+            time.sleep(POLL_SECONDS)
 
 
 def stop(paths: Paths) -> bool:
-    """Stop this clone's emulator; tell whether one ran."""
-    with only_one(paths.emulator / "lock", "it starts the emulated AWS"):
-        running = find(paths)
-        if running is None:
+    """Stop this clone's emulator. Return whether it was running."""
+    with exclusive_lock(paths.emulator / "lock", LOCK_PURPOSE, say):
+        emulator = find(paths)
+        if emulator is None:
             return False
-        end(running)
-        (paths.emulator / "process.json").unlink(missing_ok=True)
+        terminate(emulator)
+        process_file(paths).unlink(missing_ok=True)
         return True

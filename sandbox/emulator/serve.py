@@ -1,9 +1,10 @@
-"""Serves the emulated AWS on an inherited socket. Runs in the emulator's own environment, not in .venv.
+"""Serves the emulator on an inherited socket. Runs in the emulator's own virtual environment, not in .venv.
 
     python -m sandbox.emulator.serve LISTENING_FILE_DESCRIPTOR IDLE_SECONDS
 
-The socket is bound by the parent, so that nobody can take the port in between. A write is on disk before it is answered:
-what Pulumi was told exists still exists after a crash. A call that an SDK sends again gets the answer that was lost.
+The parent process binds the socket, so that no other process can take the port in between. A write is on disk before it
+is answered, so that every resource that Pulumi knows about still exists after a crash. If an SDK repeats a call because
+the response was lost, it gets that response again.
 """
 
 import asyncio
@@ -36,74 +37,79 @@ QUERY_ACTION = re.compile(rb"(?:^|&)Action=(\w+)")
 IDLE_CHECK_SECONDS = 30
 
 
-class Ledger:
-    """Keeps the services' state on disk: one save covers every write that waits for it."""
+class StateWriter:
+    """Saves the services' state to disk. One save covers every write that waits for it."""
 
     def __init__(self) -> None:
-        """Start with nothing saved."""
-        self.saved: dict[str, str] = {}
-        self.wanted, self.done = 0, 0
-        self.changed = asyncio.Condition()
+        """Start without knowing what is on disk."""
+        self.saved_texts: dict[str, str] = {}
+        self.requested_saves = self.completed_saves = 0
+        self.lock = asyncio.Lock()
 
     async def flush(self) -> None:
-        """Return once everything that has happened by now is on disk."""
-        self.wanted += 1
-        mine = self.wanted
-        async with self.changed:
-            if self.done >= mine:
+        """Return once everything that has happened so far is on disk."""
+        self.requested_saves += 1
+        own_save = self.requested_saves
+        async with self.lock:
+            if self.completed_saves >= own_save:
                 return
-            covered = self.wanted
+            covered = self.requested_saves
             self.save()
-            self.done = max(self.done, covered)
+            self.completed_saves = covered
 
     def save(self) -> None:
-        """Write the state of each service that has changed."""
+        """Write the state of each service whose state has changed."""
         folder = Path(persistence.STATE_DIR)
         folder.mkdir(parents=True, exist_ok=True)
         for service, get_state in ministack_app._build_persistence_save_dict().items():
             state = get_state()
             if state is None:
                 continue
-            text = json.dumps({"__ministack_format__": persistence._state_format_version(service), "payload": state}, default=persistence._json_default)
-            if self.saved.get(service) == text:
+            text = json.dumps(
+                {"__ministack_format__": persistence._state_format_version(service), "payload": state},
+                default=persistence._json_default,
+            )
+            if self.saved_texts.get(service) == text:
                 continue
             temporary = folder / f"{service}.json.tmp"
             temporary.write_text(text, encoding="utf-8")
             temporary.replace(folder / f"{service}.json")
-            self.saved[service] = text
+            self.saved_texts[service] = text
 
 
-class Answers:
-    """What was answered to the last writes, by the SDK's number of the call, which a second attempt at it repeats.
+class ResponseCache:
+    """The responses to the most recent writes, by the id of the call, which stays the same when the SDK repeats a call.
 
-    An SDK sends a call again when it did not get the answer. AWS takes most such calls twice; the emulator would say that what
-    it has just made "already exists", and an `up` would fail of it now and then.
+    An SDK repeats a call if it did not receive the response. AWS accepts most repeated calls; the emulator would answer
+    that the resource "already exists", and an `up` would fail occasionally.
     """
 
-    KEPT = 1000
+    CAPACITY = 1000
 
     def __init__(self) -> None:
-        """Start with none."""
-        self.given: collections.OrderedDict[str, asyncio.Future[list[Message]]] = collections.OrderedDict()
+        """Start empty."""
+        self.responses: collections.OrderedDict[str, asyncio.Future[list[Message]]] = collections.OrderedDict()
 
     def begin(self, call: str) -> "asyncio.Future[list[Message]]":
-        """Note that a call is being answered."""
-        self.given[call] = asyncio.get_running_loop().create_future()
-        while len(self.given) > self.KEPT:
-            self.given.popitem(last=False)
-        return self.given[call]
+        """Record that a call is being answered. The caller sets the result: the response; empty if the call failed."""
+        self.responses[call] = asyncio.get_running_loop().create_future()
+        while len(self.responses) > self.CAPACITY:
+            self.responses.popitem(last=False)
+        return self.responses[call]
 
     async def earlier(self, call: str) -> list[Message]:
-        """Return what an earlier attempt at a call was answered, waiting for it where it is under way; empty where it failed or there was none."""
-        return await asyncio.shield(self.given[call]) if call in self.given else []
+        """Return the response to an earlier attempt, once it is complete; empty if it failed or there was none."""
+        return await asyncio.shield(self.responses[call]) if call in self.responses else []
 
 
-class Durable:
-    """ASGI middleware: holds the answer to a write until the write is on disk, and notes when it was last asked anything."""
+class DurableWrites:
+    """ASGI middleware: answers a write only when it is on disk, and a repeated call with its first response."""
 
     def __init__(self, app: Callable[[Message, Receive, Send], Awaitable[None]]) -> None:
         """Wrap an application."""
-        self.app, self.ledger, self.answers, self.last_request = app, Ledger(), Answers(), time.monotonic()
+        self.app = app
+        self.state, self.responses = StateWriter(), ResponseCache()
+        self.last_request = time.monotonic()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -111,60 +117,81 @@ class Durable:
             await self.app(scope, receive, send)
             return
         self.last_request = time.monotonic()
-        action, call = header(scope, b"x-amz-target").rsplit(".", 1)[-1], header(scope, b"amz-sdk-invocation-id")
-        again = await self.answers.earlier(call)
-        if again:
-            while (await receive()).get("more_body"):
-                pass
-            sys.stderr.write(f"answered again: {scope['method']} {scope['path']} {action} ({header(scope, b'amz-sdk-request')})\n")
-            for message in again:
-                await send(message)
+        call = header(scope, b"amz-sdk-invocation-id")
+        earlier = await self.responses.earlier(call)
+        if earlier:
+            await repeat_response(earlier, scope, receive, send)
             return
-        answered, sent = self.answers.begin(call) if call else None, list[Message]()
+        response = self.responses.begin(call) if call else None
+        messages: list[Message] = []
+        try:
+            await self.serve(scope, receive, send, messages)
+        finally:
+            if response:
+                response.set_result(messages if is_success(messages) else [])
 
-        async def peeking_receive() -> Message:
+    async def serve(self, scope: Message, receive: Receive, send: Send, messages: list[Message]) -> None:
+        """Let the application answer. messages: collects the response to a write."""
+        action = json_action(scope)
+
+        async def receive_and_peek() -> Message:
             nonlocal action
             message = await receive()
-            if not action and (found := QUERY_ACTION.search(message.get("body", b"") or b"")):
-                action = found[1].decode()
+            if not action and (match := QUERY_ACTION.search(message.get("body", b"") or b"")):
+                action = match[1].decode()
             return message
 
-        async def durable_send(message: Message) -> None:
-            is_write = scope["method"] not in READ_METHODS and not READ_ACTION.match(action)
-            if message["type"] == "http.response.start" and is_write:
-                await self.ledger.flush()
-            if is_write:
-                sent.append(message)
+        async def send_when_saved(message: Message) -> None:
+            if scope["method"] not in READ_METHODS and not READ_ACTION.match(action):
+                if message["type"] == "http.response.start":
+                    await self.state.flush()
+                messages.append(message)
             await send(message)
 
-        try:
-            await self.app(scope, peeking_receive, durable_send)
-        finally:
-            if answered:
-                answered.set_result(sent if sent and sent[0].get("status", HTTPStatus.BAD_REQUEST) < HTTPStatus.BAD_REQUEST else [])
+        await self.app(scope, receive_and_peek, send_when_saved)
+
+
+async def repeat_response(messages: list[Message], scope: Message, receive: Receive, send: Send) -> None:
+    """Read a request that the SDK repeats, and send it the response to its first attempt."""
+    while (await receive()).get("more_body"):
+        pass
+    attempt = header(scope, b"amz-sdk-request")
+    sys.stderr.write(f"repeated a response: {scope['method']} {scope['path']} {json_action(scope)} ({attempt})\n")
+    for message in messages:
+        await send(message)
+
+
+def is_success(messages: list[Message]) -> bool:
+    """Tell whether a response has the status of a success."""
+    return bool(messages) and messages[0].get("status", HTTPStatus.BAD_REQUEST) < HTTPStatus.BAD_REQUEST
+
+
+def json_action(scope: Message) -> str:
+    """Return the action that the JSON protocol names in a header; the Query protocol names it in the body instead."""
+    return header(scope, b"x-amz-target").rsplit(".", 1)[-1]
 
 
 def header(scope: Message, name: bytes) -> str:
-    """Return a request header, or an empty text."""
+    """Return a request header, or an empty string."""
     return next((value.decode("latin-1") for key, value in scope["headers"] if key.lower() == name), "")
 
 
 async def main(descriptor: int, idle_seconds: float) -> None:
-    """Serve until told to stop, or until nobody has asked anything for idle_seconds."""
+    """Serve until SIGTERM or SIGINT, or until there was no request for idle_seconds."""
     config = Config()
     config.bind = [f"fd://{descriptor}"]
     config.loglevel = "WARNING"
-    app = Durable(ministack_app.app)
+    app = DurableWrites(ministack_app.app)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
 
-    async def watch_idle() -> None:
-        while time.monotonic() - app.last_request < idle_seconds:  # noqa: ASYNC110 a clock is watched, not an event
+    async def stop_when_idle() -> None:
+        while time.monotonic() - app.last_request < idle_seconds:  # noqa: ASYNC110 it watches a clock, not an event
             await asyncio.sleep(IDLE_CHECK_SECONDS)
         stop.set()
 
-    watcher = asyncio.create_task(watch_idle())
+    watcher = asyncio.create_task(stop_when_idle())
     await hypercorn_serve(app, config, shutdown_trigger=stop.wait)
     watcher.cancel()
 

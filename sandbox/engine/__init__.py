@@ -1,1 +1,1 @@
-"""The Pulumi engine: had by the first way that works, and a language host where the engine comes without one."""
+"""The Pulumi engine: how the sandbox obtains it, and a language host for an engine that comes without one."""

@@ -1,1 +1,1 @@
-"""Tests on the real engine, in a sandbox of their own."""
+"""Tests with the real engine, in sandboxes of their own."""

@@ -1,7 +1,7 @@
-"""Fixtures of the engine tests: a clone of this project in a folder with a space, and a sandbox of its own.
+"""Fixtures of the engine tests: a clone of this project in a folder with a space in its name, with its own sandbox.
 
-Where no engine can be had, these tests are skipped with the reason, the summary says so loudly, and pytest exits with
-NOT_A_FULL_RUN: it must not look like a full run.
+If no engine can be installed, these tests are skipped, the summary says so, and pytest exits with
+ExitCode.INCOMPLETE_TEST_RUN, so that the run does not look complete.
 """
 
 import json
@@ -16,30 +16,33 @@ from typing import Any
 
 import pytest
 
-from cli.testing import NOT_A_FULL_RUN
+from cli.exit_codes import ExitCode
+from common.errors import InfraError
 from sandbox.emulator import process as emulator
-from sandbox.errors import SandboxError
 from sandbox.paths import Paths
-from sandbox.session import Session, account_of, open_session
+from sandbox.session import REGION, Session, account_of, open_session
+from settings.project_files import PROJECT
 
 ROOT = Path(__file__).resolve().parents[2]
 STACKS = ("alpha", "beta", "prod")
-unavailable: list[str] = []
+OUTPUT_COLUMNS = "200"  # wide enough that tables do not break names
+NO_TESTS_RAN = 5  # pytest's own exit code
+installation_errors: list[str] = []
 
 
 @dataclass(frozen=True)
 class Clone:
-    """A copy of the project as a newcomer would have it, with this one's .venv."""
+    """A copy of the project as a new colleague would have it, with the virtual environment of this one."""
 
     root: Path
 
     @property
     def paths(self) -> Paths:
-        """Its sandbox."""
+        """The folders of its sandbox."""
         return Paths(self.root / ".sandbox")
 
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
-        """Start ./infra in it, in a process group of its own."""
+        """Start ./infra in a process group of its own."""
         return subprocess.Popen(
             [str(self.root / "infra"), *arguments],
             cwd=self.root,
@@ -52,49 +55,110 @@ class Clone:
         )
 
     def infra(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        """Run ./infra in it to its end."""
+        """Run ./infra until it ends. Its standard output includes its standard error."""
         process = self.start(*arguments)
         output, _ = process.communicate()
         return subprocess.CompletedProcess(arguments, process.returncode, output)
 
+    def run_script(self, script: str) -> "subprocess.CompletedProcess[str]":
+        """Run a shell script in the clone's folder. Its standard output includes its standard error."""
+        return subprocess.run(
+            ["bash", "-c", script],
+            cwd=self.root,
+            env=clean_environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+
     def steps(self, stack: str) -> list[dict[str, Any]]:
-        """Return a preview's steps; components that only pass on their children's changes are left out."""
-        done = subprocess.run([str(self.root / "infra"), "preview", stack, "--json"], cwd=self.root, env=clean_environment(), capture_output=True, text=True, check=False)
+        """Return the steps of a preview that change something."""
+        done = subprocess.run(
+            [str(self.root / "infra"), "preview", stack, "--json"],
+            cwd=self.root,
+            env=clean_environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         steps: list[dict[str, Any]] = json.loads(done.stdout)["steps"]
         return [step for step in steps if step["op"] != "same"]
 
+    def operations(self, stack: str) -> dict[str, str]:
+        """Return what a preview would do to each resource, by the resource's name."""
+        steps = [step for step in self.steps(stack) if "pulumi:pulumi:Stack" not in step["urn"]]
+        return {resource_name(step["urn"]): step["op"] for step in steps}
+
+    def gate_report(self, stack: str) -> tuple[int, dict[str, Any]]:
+        """Run the gate; return its exit code and its report."""
+        done = self.infra("gate", stack, "--format", "json")
+        report: dict[str, Any] = json.loads(done.stdout[done.stdout.index("{") :])
+        return done.returncode, report
+
+    def state_file(self, stack: str) -> Path:
+        """Return the file with a stack's state."""
+        return self.paths.state / ".pulumi" / "stacks" / PROJECT / f"{stack}.json"
+
+    def deployment(self, stack: str) -> Mapping[str, Any]:
+        """Return a stack's state."""
+        content = json.loads(self.state_file(stack).read_text(encoding="utf-8"))
+        latest: Mapping[str, Any] = content["checkpoint"]["latest"] or {}
+        return latest
+
     def state(self, stack: str) -> list[dict[str, Any]]:
         """Return the resources in a stack's state."""
-        file = self.paths.state / ".pulumi" / "stacks" / "100xglobal" / f"{stack}.json"
-        latest: Mapping[str, Any] = json.loads(file.read_text(encoding="utf-8"))["checkpoint"]["latest"] or {}
-        return list(latest.get("resources") or [])
+        return list(self.deployment(stack).get("resources") or [])
+
+    def lock_files(self, stack: str) -> list[Path]:
+        """Return the locks on a stack."""
+        return list((self.paths.state / ".pulumi" / "locks" / "organization" / PROJECT / stack).glob("*.json"))
 
     def aws(self, stack: str, service: str = "autoscaling") -> Any:
-        """Return a client of the emulated AWS, in a stack's account."""
+        """Return a boto3 client for the emulator, in a stack's account."""
         import boto3
 
         running = emulator.find(self.paths)
         assert running
-        return boto3.client(service, endpoint_url=running.endpoint, region_name="us-east-1", aws_access_key_id=account_of(stack, self.root), aws_secret_access_key="sandbox")  # noqa: S106 the emulator's
+        return boto3.client(
+            service,
+            endpoint_url=running.endpoint,
+            region_name=REGION,
+            aws_access_key_id=account_of(stack, self.root),
+            aws_secret_access_key="sandbox",  # noqa: S106 the emulator accepts any
+        )
 
     def edit(self, file: str, old: str, new: str) -> None:
-        """Replace a text that stands once in a file."""
+        """Replace a text that appears exactly once in a file."""
         path = self.root / file
         text = path.read_text(encoding="utf-8")
-        assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in {file}"
+        assert text.count(old) == 1, f"{old!r} appears {text.count(old)} times in {file}"
         path.write_text(text.replace(old, new), encoding="utf-8")
 
 
+def resource_name(urn: str) -> str:
+    """Return the name at the end of a URN."""
+    return urn.rsplit("::", 1)[-1]
+
+
 def clean_environment() -> dict[str, str]:
-    """Return this environment without what a shell with `./infra env` has."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(("PULUMI_", "AWS_", "INFRA_"))}
+    """Return this process's environment variables without those that `./infra env` sets in a shell."""
+    foreign = ("PULUMI_", "AWS_", "INFRA_")
+    variables = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+    return variables | {"COLUMNS": OUTPUT_COLUMNS}
 
 
 def make_clone(folder: Path) -> Clone:
-    """Copy what git knows of this project."""
-    listed = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
-    for name in filter(None, listed.stdout.split("\0")):
+    """Copy the files of this project that git tracks or would track."""
+    listing = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in filter(None, listing.stdout.split("\0")):
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
@@ -103,7 +167,7 @@ def make_clone(folder: Path) -> Clone:
 
 
 def only_socket(text: str) -> str:
-    """Return an environment's file with one service switched on, the one without data: a small environment."""
+    """Return an environment file in which socket is the only enabled service: a small environment without data."""
     for name in ("core", "members", "payments", "email"):
         text = text.replace(f"    {name}:\n", f"    {name}:\n      enabled: false\n")
     return text
@@ -111,49 +175,51 @@ def only_socket(text: str) -> str:
 
 @pytest.fixture(scope="session")
 def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
-    """Return a sandbox of this process's own, for programs that the tests write."""
+    """Return a sandbox for the programs that tests write."""
     try:
-        made = open_session(Paths(tmp_path_factory.mktemp("lab sandbox") / ".sandbox"))
-    except SandboxError as error:
-        unavailable.append(str(error))
-        pytest.skip(f"no engine can be had: {error}")
-    yield made
-    emulator.stop(made.paths)
+        session = open_session(Paths(tmp_path_factory.mktemp("lab sandbox") / ".sandbox"))
+    except InfraError as error:
+        installation_errors.append(str(error))
+        pytest.skip(f"the sandbox cannot be installed: {error}")
+    yield session
+    emulator.stop(session.paths)
 
 
 @pytest.fixture(scope="session")
 def clone(session: Session, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
-    """Return a clone whose sandbox ends with the tests."""
+    """Return a clone with an empty sandbox."""
     assert session
-    made = make_clone(tmp_path_factory.mktemp("my clone"))
-    yield made
-    emulator.stop(made.paths)
+    clone = make_clone(tmp_path_factory.mktemp("my clone"))
+    yield clone
+    emulator.stop(clone.paths)
 
 
 @pytest.fixture(scope="session")
 def environments(clone: Clone) -> dict[str, str]:
-    """Bring all environments up, at the same time, beside each other; return what each `up` printed."""
-    running = {stack: clone.start("up", stack) for stack in STACKS}
-    printed = {stack: process.communicate()[0] for stack, process in running.items()}
-    failed = {stack: printed[stack][-3000:] for stack, process in running.items() if process.returncode != 0}
-    assert not failed, json.dumps(failed, indent=1)
-    return printed
+    """Deploy all environments at the same time; return the output of each `up`."""
+    processes = {stack: clone.start("up", stack) for stack in STACKS}
+    outputs = {stack: process.communicate()[0] for stack, process in processes.items()}
+    failures = {stack: outputs[stack][-3000:] for stack, process in processes.items() if process.returncode != 0}
+    assert not failures, json.dumps(failures, indent=1)
+    return outputs
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the file that takes longest, so that two workers end together."""
+    """Start with the file that takes longest, so that all workers finish at about the same time."""
     items.sort(key=lambda item: "test_environments" not in item.nodeid)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say that this was no full run."""
-    if unavailable:
+    """Say if the engine tests did not run."""
+    if installation_errors:
         terminalreporter.section("THE ENGINE TESTS DID NOT RUN", red=True, bold=True)
-        terminalreporter.line(unavailable[0])
-        terminalreporter.line(f"This was not a full run (exit code {NOT_A_FULL_RUN}). What passed above is all that was tested.")
+        terminalreporter.line(installation_errors[0])
+        terminalreporter.line(
+            f"This test run is incomplete (exit code {ExitCode.INCOMPLETE_TEST_RUN:d}): only the tests above passed."
+        )
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """End with a code of its own where the engine tests could not run."""
-    if unavailable and exitstatus in {0, 5}:
-        session.exitstatus = NOT_A_FULL_RUN
+    """Use an exit code of its own if the engine tests did not run."""
+    if installation_errors and exitstatus in {ExitCode.SUCCESS, NO_TESTS_RAN}:
+        session.exitstatus = ExitCode.INCOMPLETE_TEST_RUN

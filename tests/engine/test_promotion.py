@@ -1,6 +1,6 @@
-"""Promotions that go wrong in the middle, on the engine: two small environments, so that much can go wrong.
+"""Promotions that go wrong half-way, on the engine: two small environments, so that much can go wrong.
 
-The tests stand in the order they run in: each leaves the environments as the next expects them.
+The tests run in this order: each of them leaves the environments as the next one expects them.
 """
 
 import os
@@ -11,146 +11,164 @@ from collections.abc import Iterator
 
 import pytest
 
-from release import record
-from release.promote import services_in
+from cli.exit_codes import ExitCode
+from release import journal
+from release.environment_file import release_in
 from sandbox.emulator import process as emulator
-from sandbox.session import Session
-from tests.engine.conftest import Clone, clean_environment, make_clone, only_socket
+from sandbox.session import PARALLEL, Session
+from settings.project_files import environment_file
+from tests.engine.conftest import Clone, make_clone, only_socket
 
-HOTFIX = ("--hotfix", "--reason", "the tests cannot wait for the soak")
+HOTFIX = ("--hotfix", "--reason", "the tests cannot wait for the soak time")
+PROMOTE = ("promote", "socket", "--from", "alpha", "--to", "beta", *HOTFIX)
+UPDATING_TEMPLATE = "socket-servers-template updating"
 
 
 @pytest.fixture(scope="module")
 def pair(session: Session, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
-    """Return a clone with alpha and beta up, each the foundation and socket."""
+    """Return a clone in which alpha and beta are deployed, each with the foundation and socket."""
     assert session
     clone = make_clone(tmp_path_factory.mktemp("pair clone"))
     for stack in ("alpha", "beta"):
-        path = clone.root / f"Pulumi.{stack}.yaml"
+        path = clone.root / environment_file(stack)
         path.write_text(only_socket(path.read_text(encoding="utf-8")), encoding="utf-8")
-    running = {stack: clone.start("up", stack) for stack in ("alpha", "beta")}
-    for process in running.values():
+    for process in [clone.start("up", stack) for stack in ("alpha", "beta")]:
         output, _ = process.communicate()
-        assert process.returncode == 0, output[-3000:]
+        assert process.returncode == ExitCode.SUCCESS, output[-3000:]
     yield clone
     emulator.stop(clone.paths)
 
 
-def release(clone: Clone, version: str, variables: str = "{}") -> None:
-    """Write a release of socket into alpha's file and bring it up, as CI would."""
-    path = clone.root / "Pulumi.alpha.yaml"
+def write_release(clone: Clone, version: str, variables: str = "{}") -> None:
+    """Write a release of socket to alpha's file, as CI would."""
+    path = clone.root / environment_file("alpha")
     head, socket = path.read_text(encoding="utf-8").split("    socket:\n", 1)
     lines = [line for line in socket.splitlines(keepends=True) if not line.lstrip().startswith("environment_variables")]
-    at = next(index for index, line in enumerate(lines) if line.lstrip().startswith("version:"))
-    lines[at] = f"        version: {version}\n        environment_variables: {variables}\n"
+    index = next(index for index, line in enumerate(lines) if line.lstrip().startswith("version:"))
+    lines[index] = f"        version: {version}\n        environment_variables: {variables}\n"
     path.write_text(f"{head}    socket:\n{''.join(lines)}", encoding="utf-8")
 
 
-def runs(clone: Clone, stack: str) -> str:
+def requested_version(clone: Clone, stack: str) -> str:
+    """Return the version of socket in a file."""
+    text = (clone.root / environment_file(stack)).read_text(encoding="utf-8")
+    return str(release_in(text, "socket")["version"])
+
+
+def template_version(clone: Clone, stack: str) -> str:
     """Return the launch template version that AWS runs in a stack's group."""
-    group = next(resource for resource in clone.state(stack) if resource["urn"].endswith("::socket-servers-group"))
-    (found,) = clone.aws(stack).describe_auto_scaling_groups(AutoScalingGroupNames=[group["id"]])["AutoScalingGroups"]
-    return str(found["LaunchTemplate"]["Version"])
+    state = next(resource for resource in clone.state(stack) if resource["urn"].endswith("::socket-servers-group"))
+    answer = clone.aws(stack).describe_auto_scaling_groups(AutoScalingGroupNames=[state["id"]])
+    (group,) = answer["AutoScalingGroups"]
+    return str(group["LaunchTemplate"]["Version"])
 
 
-def kinds(clone: Clone, environment: str = "beta") -> list[str]:
-    """Return the kinds of the events of socket in an environment, and of its holds."""
-    return [event.kind for event in record.read(clone.root, "socket") if event.environment in {environment, ""}]
+def journal_kinds(clone: Clone, environment: str = "beta") -> list[str]:
+    """Return the kinds of socket's events in an environment, and of its holds."""
+    return [event.kind for event in journal.read(clone.root, "socket") if event.environment in {environment, ""}]
 
 
-def test_a_release_whose_servers_fail_is_no_release_to_promote(pair: Clone) -> None:
-    """Pulumi's update ends well; AWS takes it back; `up` says so, tries again when asked to, and nothing is promoted."""
-    release(pair, "0.9.4", '{SANDBOX_SERVERS_FAIL: "yes"}')
+def test_a_release_whose_servers_are_unhealthy_cannot_be_promoted(pair: Clone) -> None:
+    """Pulumi's update succeeds, but AWS rolls it back. `up` reports that and tries again when it is run again."""
+    write_release(pair, "0.9.4", '{SANDBOX_SERVERS_FAIL: "yes"}')
     for _ in range(2):
         done = pair.infra("up", "alpha")
-        assert done.returncode == 5, done.stdout[-3000:]
-        assert "these servers did not come up" in done.stdout
-        assert "AWS took the last deployment back" in done.stdout
-    assert runs(pair, "alpha") == "1"
-    refused = pair.infra("promote", "socket", "--from", "alpha", "--to", "beta", *HOTFIX)
-    assert refused.returncode == 1
-    assert "socket cannot be called healthy there" in refused.stdout
-    assert kinds(pair) == []
+        assert done.returncode == ExitCode.UNHEALTHY, done.stdout[-3000:]
+        assert "these servers are unhealthy" in done.stdout
+        assert "AWS rolled back the last deployment" in done.stdout
+    assert template_version(pair, "alpha") == "1"
+    refused = pair.infra(*PROMOTE)
+    assert refused.returncode == ExitCode.FAILED
+    assert "socket is not healthy in alpha" in refused.stdout
+    assert journal_kinds(pair) == []
 
 
-def test_a_release_that_fails_in_the_target_is_recorded_so_and_rolled_back(pair: Clone) -> None:
-    """It came up in alpha and does not in beta: the record tells it, and the release before comes back and is well."""
+def test_a_release_that_fails_in_the_target_is_rolled_back(pair: Clone) -> None:
+    """It is healthy in alpha, but not in beta. The journal says so, and the previous release is deployed again."""
     before = (pair.root / "Pulumi.beta.yaml").read_bytes()
-    release(pair, "0.9.5", '{SANDBOX_SERVERS_FAIL: "beta"}')
-    assert pair.infra("up", "alpha").returncode == 0
-    done = pair.infra("promote", "socket", "--from", "alpha", "--to", "beta", *HOTFIX, "--up")
-    assert done.returncode == 5, done.stdout[-3000:]
-    assert kinds(pair) == ["hotfix", "fail"]
-    assert "AWS took the last deployment back" in record.read(pair.root, "socket")[-1].reason
-    back = pair.infra("rollback", "socket", "beta", "--reason", "does not start in beta", "--up")
-    assert back.returncode == 0, back.stdout[-3000:]
+    write_release(pair, "0.9.5", '{SANDBOX_SERVERS_FAIL: "beta"}')
+    assert pair.infra("up", "alpha").returncode == ExitCode.SUCCESS
+    done = pair.infra(*PROMOTE, "--up")
+    assert done.returncode == ExitCode.UNHEALTHY, done.stdout[-3000:]
+    assert journal_kinds(pair) == ["hotfix", "failed"]
+    assert "AWS rolled back the last deployment" in journal.read(pair.root, "socket")[-1].reason
+    rollback = pair.infra("rollback", "socket", "beta", "--reason", "does not start in beta", "--up")
+    assert rollback.returncode == ExitCode.SUCCESS, rollback.stdout[-3000:]
     assert (pair.root / "Pulumi.beta.yaml").read_bytes() == before
-    assert kinds(pair) == ["hotfix", "fail", "hold", "rollback", "arrive"]
-    held = pair.infra("promote", "socket", "--from", "alpha", "--to", "beta", *HOTFIX)
-    assert held.returncode == 1
-    assert "0.9.5 is held by" in held.stdout
+    assert journal_kinds(pair) == ["hotfix", "failed", "hold", "rollback", "deployed"]
+    refused = pair.infra(*PROMOTE)
+    assert refused.returncode == ExitCode.FAILED
+    assert "socket 0.9.5 is on hold by" in refused.stdout
 
 
-def test_a_killed_promotion_is_gone_on_with_by_the_same_command(pair: Clone) -> None:
-    """The record has the move once, says that it has not arrived, and then that it has."""
-    release(pair, "0.9.6")
-    assert pair.infra("up", "alpha").returncode == 0
-    command = ("promote", "socket", "--from", "alpha", "--to", "beta", *HOTFIX, "--up")
-    process = pair.start(*command)
-    seen = ""
+def test_a_killed_promotion_is_continued_by_the_same_command(pair: Clone) -> None:
+    """The journal has one move. It is pending after the kill, and deployed in the end."""
+    write_release(pair, "0.9.6")
+    assert pair.infra("up", "alpha").returncode == ExitCode.SUCCESS
+    process = pair.start(*PROMOTE, "--up")
+    output = ""
     assert process.stdout
     for line in process.stdout:
-        seen += line
-        if "socket-servers-template updating" in line:
+        output += line
+        if UPDATING_TEMPLATE in line:
             break
     os.killpg(process.pid, signal.SIGKILL)
+    # The engine's plugins run in process groups of their own.
     subprocess.run(["pkill", "-KILL", "-f", str(pair.paths.home)], check=False)
     process.communicate()
-    assert "socket-servers-template updating" in seen, seen[-3000:]
-    assert kinds(pair)[-1] == "hotfix"
-    assert "0.9.6 has not arrived in beta" in pair.infra("history", "socket").stdout
-    done = pair.infra(*command)
-    assert "has not arrived: going on" in done.stdout
-    if done.returncode == 1:  # the kill came while Pulumi had noted an operation as begun
-        assert "nobody knows whether AWS made them" in done.stdout, done.stdout[-3000:]
-        cleared = pair.infra("pulumi", "refresh", "--stack", "beta", "--clear-pending-creates", "--yes", "--skip-preview", "--parallel", "64")
-        assert cleared.returncode == 0, cleared.stdout[-2000:]
-        done = pair.infra(*command)
-    assert done.returncode == 0, done.stdout[-3000:]
-    assert kinds(pair)[-2:] == ["hotfix", "arrive"]
-    assert "on its way" not in pair.infra("history", "socket").stdout
+    assert UPDATING_TEMPLATE in output, output[-3000:]
+    assert journal_kinds(pair)[-1] == "hotfix"
+    assert "pending: socket 0.9.6 is not deployed to beta yet" in pair.infra("history", "socket").stdout
+    done = pair.infra(*PROMOTE, "--up")
+    assert "Continuing." in done.stdout
+    if done.returncode == ExitCode.FAILED:  # the kill came after Pulumi had recorded an operation as started
+        clear = ("refresh", "--stack", "beta", "--clear-pending-creates", "--yes")
+        assert f"  ./infra pulumi {' '.join(clear)}\n" in done.stdout, done.stdout[-3000:]
+        cleared = pair.infra("pulumi", *clear, "--skip-preview", "--parallel", str(PARALLEL))
+        assert cleared.returncode == ExitCode.SUCCESS, cleared.stdout[-2000:]
+        done = pair.infra(*PROMOTE, "--up")
+    assert done.returncode == ExitCode.SUCCESS, done.stdout[-3000:]
+    assert journal_kinds(pair)[-2:] == ["hotfix", "deployed"]
+    assert "pending: " not in pair.infra("history", "socket").stdout
 
 
-def test_another_teams_up_is_waited_for_in_a_queue_that_is_seen_or_not_at_all(pair: Clone) -> None:
-    """Who does not want to wait is told who works, and exits 4; who waits goes on when it is over."""
-    release(pair, "0.9.7")
+def test_two_updates_of_an_environment_take_turns(pair: Clone) -> None:
+    """With --wait, the second one waits in the queue and then finds nothing to change; without, it exits with 4."""
+    write_release(pair, "0.9.7")
     first = pair.start("up", "alpha")
     time.sleep(3)
     second = pair.start("up", "alpha", "--wait", "10")
     third = pair.infra("up", "alpha")
-    assert third.returncode == 4, third.stdout
-    assert "another process is changing alpha" in third.stdout
-    first_printed, _ = first.communicate()
-    second_printed, _ = second.communicate()
-    assert first.returncode == 0, first_printed[-3000:]
-    assert second.returncode == 0, second_printed[-3000:]
-    assert "Waiting: 1. " in second_printed
-    assert "nothing to change" in second_printed
+    assert third.returncode == ExitCode.LOCKED, third.stdout
+    assert "another process is updating alpha" in third.stdout
+    first_output, _ = first.communicate()
+    second_output, _ = second.communicate()
+    assert first.returncode == ExitCode.SUCCESS, first_output[-3000:]
+    assert second.returncode == ExitCode.SUCCESS, second_output[-3000:]
+    assert "Waiting: 1. " in second_output
+    assert "alpha is up to date" in second_output
 
 
-def test_the_verbs_work_where_this_shells_own_pulumi_is_logged_in(pair: Clone) -> None:
-    """Plain pulumi on PATH, its backend, and AWS's settings from the environment: here, all three lead to the sandbox."""
+@pytest.mark.parametrize(
+    ("command", "exit_code", "output"),
+    [
+        ("up beta", ExitCode.SUCCESS, "beta is up to date"),
+        ("gate beta", ExitCode.SUCCESS, "Gate passed."),
+        ("status", ExitCode.SUCCESS, "alpha: cannot compare alpha with AWS"),  # the shell has beta's account
+        ("status --no-drift", ExitCode.SUCCESS, "0.9.6"),
+        ("promote socket --from alpha --to beta", ExitCode.FAILED, "of the required 1 h"),
+        ("promote socket --from beta --to prod", ExitCode.FAILED, "of the required 1 d"),
+    ],
+)
+def test_the_commands_work_with_the_shells_own_pulumi(
+    pair: Clone, command: str, exit_code: ExitCode, output: str
+) -> None:
+    """`--on aws` uses the `pulumi` on PATH, its backend and the shell's AWS settings; here they lead to the sandbox.
+
+    Promotions of the sandbox do not count on AWS, but beta already runs what its file says.
+    """
     exports = pair.infra("env", "beta").stdout
-    # The sandbox's moves are none of this place's; what runs is the same here, so the file may stay as it is.
-    for command, status, told in (
-        ("up beta", 0, "nothing to change"),
-        ("gate beta", 0, "The gate is open."),
-        ("status", 0, "alpha: alpha could not be compared with what is there"),
-        ("status --no-drift", 0, "0.9.6"),
-        ("promote socket --from alpha --to beta", 1, "must for 1 h"),
-        ("promote socket --from beta --to prod", 1, "must for 1 d"),
-    ):
-        script = f"{exports}\nexport INFRA_ON=aws\n./infra {command}"
-        done = subprocess.run(["bash", "-c", script], cwd=pair.root, env=clean_environment(), capture_output=True, text=True, check=False)
-        assert (done.returncode, told in done.stdout + done.stderr) == (status, True), f"{command}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
-    assert services_in((pair.root / "Pulumi.beta.yaml").read_text(encoding="utf-8"))["socket"]["release"]["version"] == "0.9.6"
+    done = pair.run_script(f"{exports}\nexport INFRA_ON=aws\n./infra {command}")
+    assert done.returncode == exit_code, done.stdout[-3000:]
+    assert output in done.stdout, done.stdout[-3000:]
+    assert requested_version(pair, "beta") == "0.9.6"

@@ -1,37 +1,117 @@
-"""Files stay true: what the documents say is what is there."""
+"""The documents: what they say about the repository is true."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import typer
+
+from cli import component_docs, docs_lint
+from cli.app import app
+from cli.docs_lint import Kind
+from cli.exit_codes import ExitCode
+from release.findings import Rule
+from services import all_services
 from tests.unit.conftest import ROOT
 
+# Rendered while tests are collected, because it parses Python (see TREES in test_architecture.py).
+COMPONENT_REFERENCE = component_docs.render(ROOT)
+DOCUMENT = """\
+# Title
 
-def test_every_patch_of_the_emulator_is_listed() -> None:
-    """With what it closes."""
+A [link](docs/other.md#other-a-heading), [another](docs/missing.md), the [web](https://example.com/none).
+The [second](docs/other.md#same-1), the [third](docs/other.md#same-2), [here](#title), [not here](#missing).
+
+A paragraph that begins here
+and names `./infra release-hold` and `./infra unhold`, `services/absent.py`, `services/members.py`, `services/NAME.py`.
+
+    ./infra up alpha --diff                  # comments and options of Pulumi are allowed
+    ./infra sign-off 'urn:pulumi:a::b' --rule data --reason "two words" --days 3
+    ./infra status --quick
+    python3 -m benchmarks.absent; python3 -m benchmarks.preview
+"""
+PROGRAM = """\
+message = f"To retry:\\n  ./infra up {environment}{backend.suffix}"
+message = f"  ./infra promote {service} --into {target}"
+# ./infra is mentioned, and is not followed by a command
+"""
+
+
+def test_the_table_of_patches_matches_the_source() -> None:
+    """docs/emulator.md lists every patch of the emulator with its docstring, and no other patch."""
+    files = sorted((ROOT / "sandbox" / "emulator" / "patches").glob("*.py"))
+    source = "\n".join(file.read_text(encoding="utf-8") for file in files)
+    patches = re.findall(r'^@gap\ndef (\w+)\(\) -> None:\n    """(.*?)"""', source, re.MULTILINE | re.DOTALL)
+    assert len(patches) == source.count("\n@gap\n") > 15
     text = (ROOT / "docs" / "emulator.md").read_text(encoding="utf-8")
-    source = (ROOT / "sandbox" / "emulator" / "patches.py").read_text(encoding="utf-8")
-    gaps = re.findall(r'^@gap\ndef (\w+)\(\) -> None:\n    """(.*?)"""', source, re.MULTILINE | re.DOTALL)
-    assert len(gaps) == source.count("\n@gap\n") > 15
-    for name, closes in gaps:
-        assert f"| `{name}` | {' '.join(closes.split())} |" in text, name
+    table = re.findall(r"^\| `(\w+)` \| (.*) \|$", text, re.MULTILINE)
+    assert table == [(name, " ".join(docstring.split())) for name, docstring in patches]
 
 
-def test_links_lead_somewhere() -> None:
-    """Of the README and the documents."""
-    for document in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
-        for target in re.findall(r"\]\(([^)#]+)\)", document.read_text(encoding="utf-8")):
-            if "://" not in target:
-                assert (document.parent / target).exists(), f"{document.name}: {target}"
+def test_documents_and_messages_name_only_what_exists() -> None:
+    """Every link, anchor, file and command that a document or a message names exists."""
+    assert docs_lint.dead_references(ROOT) == []
 
 
-def test_every_verb_that_a_document_names_is_one() -> None:
-    """./infra WORD."""
-    from cli.app import app
+def test_dead_references_are_found(tmp_path: Path) -> None:
+    """Each kind of dead reference is reported with its line; what exists, and placeholders, are not."""
+    (tmp_path / "services").mkdir()
+    (tmp_path / "services" / "members.py").touch()
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "other.md").write_text("# Other: a `heading`\n\n# Same\n\n# Same\n", encoding="utf-8")
+    (tmp_path / "README.md").write_text(DOCUMENT, encoding="utf-8")
+    (tmp_path / "program.py").write_text(PROGRAM, encoding="utf-8")
+    found = docs_lint.dead_references(tmp_path)
+    assert [(item.file, item.line, item.kind, item.target) for item in found] == [
+        ("README.md", 3, Kind.FILE, "docs/missing.md"),
+        ("README.md", 4, Kind.ANCHOR, "#missing"),
+        ("README.md", 4, Kind.ANCHOR, "docs/other.md#same-2"),
+        ("README.md", 7, Kind.COMMAND, "./infra release-hold"),
+        ("README.md", 7, Kind.FILE, "services/absent.py"),
+        ("README.md", 11, Kind.COMMAND, "./infra status --quick"),
+        ("README.md", 12, Kind.MODULE, "benchmarks.absent"),
+        ("program.py", 2, Kind.COMMAND, "./infra promote VALUE --into VALUE"),
+    ]
 
-    verbs = {command.name or (command.callback.__name__ if command.callback else "") for command in app.registered_commands} | {group.name for group in app.registered_groups}
-    for document in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
-        for verb in re.findall(r"\./infra ([a-z][a-z-]*)", document.read_text(encoding="utf-8")):
-            assert verb in verbs, f"{document.name}: ./infra {verb}"
+
+def test_the_reference_of_components_is_up_to_date() -> None:
+    """docs/components.md is what `./infra docs` writes."""
+    text = (ROOT / component_docs.FILE).read_text(encoding="utf-8")
+    assert text == COMPONENT_REFERENCE, "run ./infra docs"
+
+
+def commands(command: Any, path: str) -> Iterator[str]:
+    """Yield the commands of the command line, such as `./infra sandbox stop`. Any: typer's own classes are private."""
+    children = getattr(command, "commands", {})
+    for name, child in children.items():
+        yield from commands(child, f"{path} {name}")
+    if not children:
+        yield path
+
+
+def test_every_command_is_documented() -> None:
+    """Every command of the command line appears in at least one document."""
+    text = "\n".join(path.read_text(encoding="utf-8") for path in docs_lint.files(ROOT, docs_lint.DOCUMENTS))
+    undocumented = [path for path in commands(typer.main.get_command(app), "./infra") if path not in text]
+    assert undocumented == []
+
+
+def test_every_rule_and_exit_code_is_documented() -> None:
+    """docs/promotion.md describes every rule of the gate, and every exit code of the commands that deploy."""
+    text = (ROOT / "docs" / "promotion.md").read_text(encoding="utf-8")
+    gate = text[text.index("## The gate") : text.index("### Sign-offs")]
+    assert re.findall(r"^\| `([a-z-]+)` \|", gate, re.MULTILINE) == list(Rule)
+    codes = [code for code in ExitCode if code not in {ExitCode.INCOMPLETE_TEST_RUN, ExitCode.INTERRUPTED}]
+    assert re.findall(r"^\| (\d+) \|", text, re.MULTILINE) == [str(code.value) for code in codes]
+
+
+def test_every_service_has_owners() -> None:
+    """A service's team approves changes to its spec, and the journal of its releases."""
+    owners = (ROOT / ".github" / "CODEOWNERS").read_text(encoding="utf-8")
+    for service in all_services():
+        assert re.search(rf"^/services/{service.replace('-', '_')}\.py +@", owners, re.MULTILINE), service
+        assert re.search(rf"^/releases/{service}/ +@", owners, re.MULTILINE), service
 
 
 def test_no_path_or_registry_of_a_machine_is_committed() -> None:

@@ -1,0 +1,47 @@
+"""`./infra check`: every problem of the environment files and of the promotion settings, without AWS or credentials."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+
+import typer
+
+from cli.exit_codes import ExitCode
+from common.console import count, say
+from services import all_services
+from settings.check import check_folder
+from settings.problems import Problem
+from settings.project_files import environment_files
+from settings.promotion import read_promotion
+
+FORMATS = ("text", "json", "github")
+
+
+def check(folder: Path, output: str) -> int:
+    """Print all problems in one of the FORMATS; fail if there are any."""
+    if output not in FORMATS:
+        say(f"--format must be text, json or github, but is `{output}`.")
+        return ExitCode.USAGE
+    environments, problems = check_folder(folder, all_services())
+    problems = sorted([*problems, *read_promotion(folder)[1]])
+    if output == "json":
+        typer.echo(render_json(environments, problems))
+    else:
+        for problem in problems:
+            typer.echo(annotation(problem) if output == "github" else str(problem), err=output == "text")
+        file_count = count(len(environment_files(folder)), "environment")
+        typer.echo(f"{count(len(problems), 'problem')} in the files of {file_count}", err=bool(problems))
+    return ExitCode.FAILED if problems else ExitCode.SUCCESS
+
+
+def render_json(environments: Iterable[str], problems: Iterable[Problem]) -> str:
+    """Return the result for other programs: the names of the valid environments, and the problems."""
+    result = {"environments": sorted(environments), "problems": [asdict(problem) for problem in problems]}
+    return json.dumps(result, indent=1)
+
+
+def annotation(problem: Problem) -> str:
+    """Return a problem as a workflow command of GitHub Actions, which shows it beside the line in a pull request."""
+    text = f"{problem.path}: {problem.message}".replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return f"::error file={problem.file},line={max(problem.line, 1)},col={max(problem.column, 1)}::{text}"

@@ -1,0 +1,141 @@
+"""Asks AWS about the servers of a service. release/health.py judges the answers."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cli.backends import AWS, Backend
+from common.console import progress, say
+from common.errors import InfraError
+from release import health
+from release.health import GroupStatus, Issue, ServerReport
+from release.journal import SANDBOX
+from release.stack_state import StackState, name_of
+
+POLL_SECONDS = {AWS: 5.0, SANDBOX: 1.0}
+FIRST_CHECKS_MINUTES = 10  # starting a server, pulling its image, and two health checks
+# AWS itself gives up on a server after an hour:
+# https://docs.aws.amazon.com/autoscaling/ec2/userguide/asg-instance-refresh.html
+MAXIMUM_MINUTES = 60
+GroupState = Mapping[str, Any]  # an Auto Scaling group as Pulumi's state has it
+
+
+class AwsClient:
+    """The AWS APIs that know about servers, for one stack.
+
+    `Any`: boto3 creates its clients at run time, without types.
+    """
+
+    def __init__(self, backend: Backend, stack: str) -> None:
+        """Create the clients. This does not call AWS yet."""
+        import boto3  # noqa: PLC0415 importing it takes a quarter of a second that other commands should not pay
+        from botocore.exceptions import BotoCoreError  # noqa: PLC0415 see above
+
+        self.stack, self.backend = stack, backend
+        arguments = backend.aws_session(stack)
+        endpoint = arguments.pop("endpoint_url", None)
+        try:
+            session = boto3.Session(**arguments)
+            self.auto_scaling: Any = session.client("autoscaling", endpoint_url=endpoint)
+            self.load_balancing: Any = session.client("elbv2", endpoint_url=endpoint)
+        except BotoCoreError as error:  # an unknown profile, or no region
+            raise self.error(error) from error
+
+    def error(self, cause: Exception) -> InfraError:
+        """Return the error for an AWS that does not answer."""
+        message = f"cannot ask AWS for the health of the servers of {self.stack}: {cause}\n"
+        if self.backend.name == SANDBOX:
+            return InfraError(message + "To see whether the emulator runs:\n  ./infra sandbox status")
+        return InfraError(f"{message}Log in to the account of {self.stack}, or set aws:profile in its file.")
+
+    def statuses(self, states: Sequence[GroupState]) -> list[tuple[GroupState, GroupStatus]]:
+        """Return each group of Pulumi's state with what AWS reports about it."""
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 see above
+
+        try:
+            return [(state, self.group_status(state.get("outputs") or {})) for state in states]
+        except (BotoCoreError, ClientError) as error:
+            raise self.error(error) from error
+
+    def group_status(self, outputs: Mapping[str, Any]) -> GroupStatus:
+        """Return what AWS reports about one group."""
+        name = str(outputs.get("name"))
+        groups = self.auto_scaling.describe_auto_scaling_groups(AutoScalingGroupNames=[name])["AutoScalingGroups"]
+        if not groups:
+            return GroupStatus(None, None, {})
+        answer = self.auto_scaling.describe_instance_refreshes(AutoScalingGroupName=name, MaxRecords=1)
+        refreshes = answer["InstanceRefreshes"]
+        targets = {arn: self.target_states(arn) for arn in outputs.get("targetGroupArns") or []}
+        return GroupStatus(groups[0], refreshes[0] if refreshes else None, targets)
+
+    def target_states(self, arn: str) -> list[str] | None:
+        """Return the state of each target of a target group, or None if the target group does not exist."""
+        try:
+            targets = self.load_balancing.describe_target_health(TargetGroupArn=arn)["TargetHealthDescriptions"]
+        except self.load_balancing.exceptions.TargetGroupNotFoundException:
+            return None
+        return [str(target["TargetHealth"]["State"]) for target in targets]
+
+
+def server_report(backend: Backend, deployed: StackState, service: str) -> ServerReport:
+    """Return what AWS reports about all servers of a service."""
+    states = deployed.groups(service)
+    statuses = AwsClient(backend, deployed.stack).statuses(states) if states else []
+    replaced_at = [ended for _, status in statuses if (ended := health.replaced_at(status))]
+    issues = [issue for state, status in statuses for issue in health.issues(state, status)]
+    return ServerReport(issues, max(replaced_at, default=None))
+
+
+def server_issues(backend: Backend, deployed: StackState, services: Sequence[str]) -> dict[str, list[Issue]]:
+    """Return what makes the servers of each service unhealthy."""
+    states = {service: deployed.groups(service) for service in services}
+    if not any(states.values()):
+        return {service: [] for service in services}
+    client = AwsClient(backend, deployed.stack)
+    return {
+        service: [issue for state, status in client.statuses(groups) for issue in health.issues(state, status)]
+        for service, groups in states.items()
+    }
+
+
+def rolled_back_groups(backend: Backend, deployed: StackState, services: Sequence[str]) -> list[str]:
+    """Return the URNs of groups whose last deployment AWS rolled back, so that Pulumi's state is outdated."""
+    states = [state for service in services for state in deployed.groups(service)]
+    if not states:
+        return []
+    statuses = AwsClient(backend, deployed.stack).statuses(states)
+    return [str(state["urn"]) for state, status in statuses if health.is_rolled_back(state, status)]
+
+
+def wait_for_servers(backend: Backend, deployed: StackState, services: Sequence[str]) -> None:
+    """Return when AWS has finished replacing servers of these services.
+
+    Ctrl-C stops waiting; AWS continues on its own.
+    """
+    states = [state for service in services for state in deployed.groups(service)]
+    if not states:
+        return
+    client = AwsClient(backend, deployed.stack)
+    started = time.monotonic()
+    with progress("waiting for the new servers") as line:
+        while time.monotonic() < started + MAXIMUM_MINUTES * 60:
+            statuses = client.statuses(states)
+            in_progress = [
+                f"{name_of(state['urn'])}: {health.describe_progress(status)}"
+                for state, status in statuses
+                if health.is_refreshing(status)
+            ]
+            if not in_progress and time.monotonic() < started + FIRST_CHECKS_MINUTES * 60:
+                in_progress = [
+                    f"{name_of(state['urn'])}: first health checks"
+                    for state, status in statuses
+                    if health.is_starting(state, status)
+                ]
+            if not in_progress:
+                return
+            line.show("; ".join(in_progress))
+            time.sleep(POLL_SECONDS[backend.name])
+    say(
+        f"servers are still being replaced after {MAXIMUM_MINUTES} min. To see the result later:\n"
+        f"  ./infra status{backend.suffix}"
+    )

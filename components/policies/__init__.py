@@ -1,0 +1,1 @@
+"""Policies as pure functions: they take plain values and return documents, and create nothing."""

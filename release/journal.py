@@ -1,0 +1,187 @@
+"""The journal of promotions, deployments, rollbacks and holds.
+
+Each event is a small file of its own, so that two teams never edit the same file.
+"""
+
+import os
+import re
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from io import StringIO
+from pathlib import Path
+from typing import Any, Literal
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from common.files import write_atomically
+from release.errors import JournalError
+
+FOLDER = "releases"
+SIGN_OFFS = "sign-offs"  # a folder of its own below FOLDER, see release/sign_offs.py
+SANDBOX = "sandbox"
+EventKind = Literal["promote", "hotfix", "rollback", "deployed", "failed", "hold", "unhold"]
+MOVES = frozenset({"promote", "hotfix", "rollback"})  # the events that write a release into an environment file
+YAML_WIDTH = 200  # wide enough that a reason stays on one line
+
+# How files written before November 2026 spell what has another name today.
+OLD_KINDS = {"arrive": "deployed", "fail": "failed", "release-hold": "unhold"}
+OLD_FIELDS = {
+    "place": "backend",
+    "release": "fingerprint",
+    "restored": "restored_fingerprint",
+    "block": "previous_block",
+}
+OLD_SIGN_OFF = "overridden: "
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """One event.
+
+    Attributes:
+        kind: What happened.
+        service: The service that it happened to.
+        version: The release's version.
+        image: The release's container image.
+        at: When, in UTC (ISO 8601).
+        by: Who, as git knows them.
+        environment: Where the release moved to, was deployed or failed; empty for a hold, which applies everywhere.
+        source: The environment that the release came from.
+        backend: Where it happened, `sandbox` or `aws`. What happened in the sandbox proves nothing about AWS.
+        reason: Why, in the words of whoever ran the command.
+        fingerprint: The release's fingerprint.
+        restored_fingerprint: Of a rollback: the fingerprint of the restored release as it was. It differs from
+            `fingerprint` if a newer database engine was kept.
+        checks: What was verified before the move.
+        gate: The result of the gate.
+        sign_offs: The sign-offs that the gate accepted.
+        previous_block: The release block that the environment file contained before, for a later rollback.
+    """
+
+    kind: EventKind
+    service: str
+    version: str
+    image: str
+    at: str
+    by: str
+    environment: str = ""
+    source: str = ""
+    backend: str = ""
+    reason: str = ""
+    fingerprint: str = ""
+    restored_fingerprint: str = ""
+    checks: list[str] = field(default_factory=list)
+    gate: list[str] = field(default_factory=list)
+    sign_offs: list[str] = field(default_factory=list)
+    previous_block: str = ""
+
+    def file_name(self) -> str:
+        """Return the name of the event's file. It sorts by time and says what the event is about."""
+        digits = re.sub(r"\D", "", self.at)[:20]
+        version = re.sub(r"[^A-Za-z0-9.+-]", "_", self.version)
+        return "-".join(filter(None, [digits, self.kind, version, self.environment])) + ".yaml"
+
+
+def author(folder: Path) -> str:
+    """Return who runs this command, as git knows them."""
+
+    def configured(key: str) -> str:
+        command = ["git", "config", key]
+        return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False).stdout.strip()
+
+    name, email = configured("user.name"), configured("user.email")
+    return f"{name} <{email}>" if email else name or os.environ.get("USER", "unknown")
+
+
+def timestamp(moment: datetime) -> str:
+    """Return a time as the journal writes it."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def write_yaml(path: Path, values: Mapping[str, Any]) -> None:
+    """Write a small YAML file, whole or not at all."""
+    yaml = YAML()
+    yaml.width = YAML_WIDTH
+    text = StringIO()
+    yaml.dump(dict(values), text)
+    write_atomically(path, text.getvalue().encode())
+
+
+def write(folder: Path, event: Event) -> Path:
+    """Write an event to a new file and return its path."""
+    path = folder / FOLDER / event.service / event.file_name()
+    if path.exists():
+        name = path.relative_to(folder)
+        raise JournalError(
+            f"{name} already exists: another event was written in the same microsecond. Run the same command again"
+        )
+    write_yaml(path, {key: value for key, value in asdict(event).items() if value})
+    return path
+
+
+def read(folder: Path, service: str | None = None) -> list[Event]:
+    """Return the events of one service, or of all services, oldest first."""
+    events = []
+    for path in sorted((folder / FOLDER).glob(f"{service or '*'}/*.yaml")):
+        if path.parent.name == SIGN_OFFS:
+            continue
+        try:
+            events.append(parse_event(YAML(typ="safe").load(path.read_text(encoding="utf-8"))))
+        except (OSError, TypeError, ValueError, AttributeError, YAMLError) as error:
+            name = path.relative_to(folder)
+            raise JournalError(f"{name} is not a valid journal event ({error}). Restore it from git") from error
+    return sorted(events, key=lambda event: event.at)
+
+
+def parse_event(content: Mapping[str, Any]) -> Event:
+    """Return the event that a file contains, whichever version of this project wrote it."""
+    values = {OLD_FIELDS.get(key, key): value for key, value in content.items()}
+    if values.get("kind") in OLD_KINDS:
+        values["kind"] = OLD_KINDS[values["kind"]]
+    if "gates" in values:
+        lines = values.pop("gates")
+        values["gate"] = [line for line in lines if not line.startswith(OLD_SIGN_OFF)]
+        values["sign_offs"] = [line.removeprefix(OLD_SIGN_OFF) for line in lines if line.startswith(OLD_SIGN_OFF)]
+    event = Event(**values)
+    # Someone who edits a file by hand may drop the quotes around a time or a version.
+    at = timestamp(event.at) if isinstance(event.at, datetime) else event.at
+    return replace(event, at=at, version=str(event.version))
+
+
+def active_hold(events: Iterable[Event], service: str, version: object, image: object) -> Event | None:
+    """Return the hold on a release, or None. The newest of its `hold` and `unhold` events decides."""
+    release = (service, str(version), str(image))
+    last = None
+    for event in events:
+        if event.kind in {"hold", "unhold"} and (event.service, event.version, event.image) == release:
+            last = event
+    return last if last and last.kind == "hold" else None
+
+
+def applies_to(event: Event, backend: str) -> bool:
+    """Tell whether an event counts in a backend. What was promoted on AWS may run in a sandbox, but not vice versa."""
+    return backend in {SANDBOX, event.backend}
+
+
+def last_move(events: Sequence[Event], service: str, environment: str, backend: str) -> Event | None:
+    """Return the newest promotion, hotfix or rollback of a service in an environment."""
+    for event in reversed(events):
+        is_here = (event.service, event.environment) == (service, environment) and applies_to(event, backend)
+        if is_here and event.kind in MOVES:
+            return event
+    return None
+
+
+def pending_move(events: Sequence[Event], service: str, environment: str, backend: str) -> Event | None:
+    """Return the newest move of a service in an environment if the journal does not say that it was deployed."""
+    here = [event for event in events if event.backend == backend]
+    move = last_move(here, service, environment, backend)
+    deployed_at = [
+        event.at
+        for event in here
+        if event.kind == "deployed" and (event.service, event.environment) == (service, environment)
+    ]
+    return None if move and any(at >= move.at for at in deployed_at) else move
