@@ -6,6 +6,7 @@ import typer
 
 from cli.backends import Backend
 from cli.refusals import report_refusal
+from common.console import say
 from common.errors import InfraError
 from release import journal, status
 from release.environment_file import read_text, releases_in
@@ -17,6 +18,8 @@ def history(folder: Path, backend: Backend | None, service: str) -> int:
         events = journal.read(folder, service)
     except InfraError as error:
         return report_refusal(error)
+    for problem in journal.problems(folder, service):
+        say(problem)
     if not events:
         typer.echo(f"The journal has no event of {service} yet.")
     for event in events:

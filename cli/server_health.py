@@ -1,5 +1,6 @@
 """Asks AWS about the servers of a service. release/health.py judges the answers."""
 
+import base64
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -38,6 +39,7 @@ class AwsClient:
             session = boto3.Session(**arguments)
             self.auto_scaling: Any = session.client("autoscaling", endpoint_url=endpoint)
             self.load_balancing: Any = session.client("elbv2", endpoint_url=endpoint)
+            self.ec2: Any = session.client("ec2", endpoint_url=endpoint)
         except BotoCoreError as error:  # an unknown profile, or no region
             raise self.error(error) from error
 
@@ -66,7 +68,19 @@ class AwsClient:
         answer = self.auto_scaling.describe_instance_refreshes(AutoScalingGroupName=name, MaxRecords=1)
         refreshes = answer["InstanceRefreshes"]
         targets = {arn: self.target_states(arn) for arn in outputs.get("targetGroupArns") or []}
-        return GroupStatus(groups[0], refreshes[0] if refreshes else None, targets)
+        return GroupStatus(groups[0], refreshes[0] if refreshes else None, targets, self.start_script(groups[0]))
+
+    def start_script(self, group: Mapping[str, Any]) -> str:
+        """Return the start script in the launch template version that a group uses; empty if it has none."""
+        template = group.get("LaunchTemplate") or {}
+        if not template.get("LaunchTemplateId"):
+            return ""
+        answer = self.ec2.describe_launch_template_versions(
+            LaunchTemplateId=template["LaunchTemplateId"], Versions=[str(template["Version"])]
+        )
+        versions = answer["LaunchTemplateVersions"]
+        user_data = versions[0]["LaunchTemplateData"].get("UserData", "") if versions else ""
+        return base64.b64decode(user_data).decode("utf-8", "replace")
 
     def target_states(self, arn: str) -> list[str] | None:
         """Return the state of each target of a target group, or None if the target group does not exist."""
@@ -82,7 +96,8 @@ def server_report(backend: Backend, deployed: StackState, service: str) -> Serve
     states = deployed.groups(service)
     statuses = AwsClient(backend, deployed.stack).statuses(states) if states else []
     replaced_at = [ended for _, status in statuses if (ended := health.replaced_at(status))]
-    issues = [issue for state, status in statuses for issue in health.issues(state, status)]
+    image = image_of(deployed, service)
+    issues = [issue for state, status in statuses for issue in health.issues(state, status, image)]
     return ServerReport(issues, max(replaced_at, default=None))
 
 
@@ -93,9 +108,18 @@ def server_issues(backend: Backend, deployed: StackState, services: Sequence[str
         return {service: [] for service in services}
     client = AwsClient(backend, deployed.stack)
     return {
-        service: [issue for state, status in client.statuses(groups) for issue in health.issues(state, status)]
+        service: [
+            issue
+            for state, status in client.statuses(groups)
+            for issue in health.issues(state, status, image_of(deployed, service))
+        ]
         for service, groups in states.items()
     }
+
+
+def image_of(deployed: StackState, service: str) -> str:
+    """Return the image of a service's deployed release; empty if it has none."""
+    return str((deployed.release(service) or {}).get("image", ""))
 
 
 def rolled_back_groups(backend: Backend, deployed: StackState, services: Sequence[str]) -> list[str]:

@@ -84,7 +84,9 @@ def deploy(folder: Path, backend: Backend, environment: str, options: Options) -
     """Update an environment and report what became of it."""
     deployed = backend.state(environment)
     if deployed.pending:
-        raise InfraError(pending_message(environment, deployed.pending, backend.pulumi))
+        raise InfraError(
+            pending_message(environment, deployed.pending, backend.pulumi, creates=deployed.pending_creates)
+        )
     if has_resources(deployed):
         refresh_rolled_back_groups(backend, deployed)
         with tempfile.TemporaryDirectory(prefix="plan-") as scratch:
@@ -201,6 +203,7 @@ def report_success(folder: Path, backend: Backend, deployed: StackState, applied
         raise
     messages = {service: [issue.message for issue in group] for service, group in issues.items()}
     record_observed(folder, backend, deployed, messages, applied.gate)
+    report_new_holds(folder, backend, deployed)
     for service, reasons in messages.items():
         if reasons and service not in services:
             say(f"not part of this update, but unhealthy: {service}: {'; '.join(reasons)}")
@@ -209,6 +212,19 @@ def report_success(folder: Path, backend: Backend, deployed: StackState, applied
         return ExitCode.SUCCESS
     report_unhealthy(unhealthy, deployed.stack, backend)
     return ExitCode.UNHEALTHY
+
+
+def report_new_holds(folder: Path, backend: Backend, deployed: StackState) -> None:
+    """Report deployed releases that are on hold, because someone held them while the update ran."""
+    events = journal.read(folder)
+    for service in deployed.services():
+        hold = journal.active_hold(events, service, deployed.release(service) or {})
+        if hold:
+            say(
+                f"{service} {hold.version} is deployed to {deployed.stack}, but on hold by {hold.by}: {hold.reason}. "
+                "To return to the previous release:\n"
+                f"  ./infra rollback {service} {deployed.stack} --reason ... --up{backend.suffix}"
+            )
 
 
 def record_observed(

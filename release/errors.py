@@ -29,6 +29,7 @@ class Rule(StrEnum):
     SOAKING = "soaking"
     UNHEALTHY = "unhealthy"
     UNKNOWN_RELEASE = "unknown-release"
+    VERSION_REUSED = "version-reused"
 
 
 @dataclass(frozen=True)

@@ -215,7 +215,7 @@ def release_findings(
             continue
         urn = f"urn:pulumi:{deployed.stack}::{PROJECT}::{type_tokens.SERVICE_ENVIRONMENT}::{service}"
         version = release.get("version")
-        hold = journal.active_hold(events, service, version, release.get("image"))
+        hold = journal.active_hold(events, service, release)
         if hold:
             message = (
                 f"release {version} is on hold by {hold.by}: {hold.reason}. To lift the hold:\n"

@@ -29,6 +29,7 @@ class Check(StrEnum):
     TOO_FEW_SERVERS = "too-few-servers"
     TARGET_GROUP_MISSING = "target-group-missing"
     TOO_FEW_TARGETS = "too-few-targets"
+    OTHER_IMAGE = "other-image"
 
 
 @dataclass(frozen=True)
@@ -46,12 +47,14 @@ class GroupStatus:
     Attributes:
         group: The group as boto3 returns it, or None if AWS has no such group.
         refresh: Its newest instance refresh as boto3 returns it, or None if it never had one.
+        start_script: The start script in the launch template version that the group uses; empty if unknown.
         targets: The state of every target, by target group ARN; None for a target group that AWS does not have.
     """
 
     group: Mapping[str, Any] | None
     refresh: Mapping[str, Any] | None
     targets: Mapping[str, Sequence[str] | None]
+    start_script: str = ""
 
 
 @dataclass(frozen=True)
@@ -119,15 +122,29 @@ def describe_progress(status: GroupStatus) -> str:
     return f"{prefix}{int(refresh.get('PercentageComplete') or 0)} % of the servers replaced"
 
 
-def issues(state: Mapping[str, Any], status: GroupStatus) -> list[Issue]:
-    """Return why a group is unhealthy; empty if it is healthy."""
+def issues(state: Mapping[str, Any], status: GroupStatus, image: str = "") -> list[Issue]:
+    """Return why a group is unhealthy; empty if it is healthy. image: what its servers should run; empty: any."""
     name = str((state.get("outputs") or {}).get("name"))
     if status.group is None:
         return [Issue(Check.GROUP_MISSING, f"the Auto Scaling group {name} does not exist in AWS")]
     if is_refreshing(status):
         message = f"the servers of {name} are still being replaced ({describe_progress(status)})"
         return [Issue(Check.REFRESH_IN_PROGRESS, message)]
-    return [*refresh_issues(name, state, status), *server_issues(name, state, status), *target_issues(state, status)]
+    return [
+        *refresh_issues(name, state, status),
+        *server_issues(name, state, status),
+        *target_issues(state, status),
+        *image_issues(name, status, image),
+    ]
+
+
+def image_issues(name: str, status: GroupStatus, image: str) -> list[Issue]:
+    """Return whether the servers start another image than the release's, whatever Pulumi's state says."""
+    if not image or not status.start_script or image in status.start_script:
+        return []
+    digest = image.rsplit("@", 1)[-1]
+    message = f"the servers of {name} do not run the release's image {digest}: their launch template starts another one"
+    return [Issue(Check.OTHER_IMAGE, message)]
 
 
 def refresh_issues(name: str, state: Mapping[str, Any], status: GroupStatus) -> list[Issue]:

@@ -3,12 +3,15 @@
 Each event is a small file of its own, so that two teams never edit the same file.
 """
 
+import hashlib
+import json
 import os
 import re
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any, Literal
@@ -16,8 +19,9 @@ from typing import Any, Literal
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from common.files import write_atomically
+from common.files import exclusive_lock, user_cache, write_atomically
 from release.errors import JournalError
+from release.stack_state import fingerprint as fingerprint_of
 
 FOLDER = "releases"
 SIGN_OFFS = "sign-offs"  # a folder of its own below FOLDER, see release/sign_offs.py
@@ -35,6 +39,8 @@ OLD_FIELDS = {
     "block": "previous_block",
 }
 OLD_SIGN_OFF = "overridden: "
+DIGESTS_SINCE = "2026-11-25"  # events before this day have no digest
+CLOCK_SKEW = timedelta(minutes=5)  # how far the clocks of two machines may differ
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +63,9 @@ class Event:
             `fingerprint` if a newer database engine was kept.
         checks: What was verified before the move.
         gate: The result of the gate.
+        phase: Of a failure: `update` if Pulumi's update failed, `servers` if the servers were unhealthy afterwards.
         sign_offs: The sign-offs that the gate accepted.
+        digest: A digest of the other fields, which `write` adds.
         previous_block: The release block that the environment file contained before, for a later rollback.
     """
 
@@ -75,8 +83,15 @@ class Event:
     restored_fingerprint: str = ""
     checks: list[str] = field(default_factory=list)
     gate: list[str] = field(default_factory=list)
+    phase: Literal["", "update", "servers"] = ""
     sign_offs: list[str] = field(default_factory=list)
     previous_block: str = ""
+    digest: str = field(default="", compare=False)
+
+    def content_digest(self) -> str:
+        """Return a digest of everything else in the event. It notices edits by hand, not forgery (ADR 16)."""
+        values = {key: value for key, value in asdict(self).items() if value and key != "digest"}
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:32]
 
     def file_name(self) -> str:
         """Return the name of the event's file. It sorts by time and says what the event is about."""
@@ -118,22 +133,69 @@ def write(folder: Path, event: Event) -> Path:
         raise JournalError(
             f"{name} already exists: another event was written in the same microsecond. Run the same command again"
         )
-    write_yaml(path, {key: value for key, value in asdict(event).items() if value})
+    complete = replace(event, digest=event.content_digest())
+    write_yaml(path, {key: value for key, value in asdict(complete).items() if value})
     return path
 
 
-def read(folder: Path, service: str | None = None) -> list[Event]:
-    """Return the events of one service, or of all services, oldest first."""
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Hold the lock of everything that reads and then writes a clone's files. No command loses another's change."""
+    name = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
+    with exclusive_lock(user_cache() / "locks" / f"{name}.lock", "is changing files of this clone"):
+        yield
+
+
+def stamp(folder: Path, service: str, now: datetime) -> datetime:
+    """Return the time for a new event: now, but never before the newest event, whose clock may have been ahead."""
+    times = [datetime.fromisoformat(event.at) for event in read(folder, service, now)]
+    if not times:
+        return now
+    newest = max(times)
+    return max(now, newest + timedelta(microseconds=1))
+
+
+def read(folder: Path, service: str | None = None, now: datetime | None = None) -> list[Event]:
+    """Return the valid events of one service, or of all services, oldest first. `problems` explains the others."""
+    valid = [event for path, event in read_files(folder, service) if not flaw(path, event, now)]
+    return sorted(valid, key=lambda event: event.at)
+
+
+def problems(folder: Path, service: str | None = None, now: datetime | None = None) -> list[str]:
+    """Return which files of the journal are ignored, and why."""
+    return [
+        f"{path.relative_to(folder)} is ignored: {reason}. Restore it from git, or delete it"
+        for path, event in read_files(folder, service)
+        if (reason := flaw(path, event, now))
+    ]
+
+
+def flaw(path: Path, event: Event, now: datetime | None = None) -> str:
+    """Return why an event cannot be what a command wrote into this file; empty if it can."""
+    latest = (now or datetime.now(UTC)) + CLOCK_SKEW
+    if event.service != path.parent.name:
+        return f"it is about {event.service}, but its folder is {path.parent.name}"
+    if event.at > timestamp(latest):
+        return "its time is in the future"
+    if not event.digest:
+        return "" if event.at < DIGESTS_SINCE else "it was not written by ./infra"
+    if event.digest != event.content_digest():
+        return "its content was edited"
+    return "" if path.name == event.file_name() else f"its name should be {event.file_name()}"
+
+
+def read_files(folder: Path, service: str | None) -> list[tuple[Path, Event]]:
+    """Return each file of the journal with the event in it."""
     events = []
     for path in sorted((folder / FOLDER).glob(f"{service or '*'}/*.yaml")):
         if path.parent.name == SIGN_OFFS:
             continue
         try:
-            events.append(parse_event(YAML(typ="safe").load(path.read_text(encoding="utf-8"))))
+            events.append((path, parse_event(YAML(typ="safe").load(path.read_text(encoding="utf-8")))))
         except (OSError, TypeError, ValueError, AttributeError, YAMLError) as error:
             name = path.relative_to(folder)
             raise JournalError(f"{name} is not a valid journal event ({error}). Restore it from git") from error
-    return sorted(events, key=lambda event: event.at)
+    return events
 
 
 def parse_event(content: Mapping[str, Any]) -> Event:
@@ -151,14 +213,29 @@ def parse_event(content: Mapping[str, Any]) -> Event:
     return replace(event, at=at, version=str(event.version))
 
 
-def active_hold(events: Iterable[Event], service: str, version: object, image: object) -> Event | None:
-    """Return the hold on a release, or None. The newest of its `hold` and `unhold` events decides."""
-    release = (service, str(version), str(image))
-    last = None
+def active_holds(events: Iterable[Event], service: str) -> list[Event]:
+    """Return the holds of a service that nobody has lifted.
+
+    A hold with a fingerprint is on exactly one release; one without is on every release of a version and an image.
+    """
+    last: dict[tuple[str, ...], Event] = {}
     for event in events:
-        if event.kind in {"hold", "unhold"} and (event.service, event.version, event.image) == release:
-            last = event
-    return last if last and last.kind == "hold" else None
+        if event.kind in {"hold", "unhold"} and event.service == service:
+            key = (event.fingerprint,) if event.fingerprint else (event.version, event.image)
+            last[key] = event
+    return [event for event in last.values() if event.kind == "hold"]
+
+
+def active_hold(events: Iterable[Event], service: str, release: Mapping[str, Any]) -> Event | None:
+    """Return the hold on a release, or None."""
+    build = (str(release.get("version")), str(release.get("image")))
+    for hold in active_holds(events, service):
+        is_this = (
+            hold.fingerprint == fingerprint_of(release) if hold.fingerprint else (hold.version, hold.image) == build
+        )
+        if is_this:
+            return hold
+    return None
 
 
 def applies_to(event: Event, backend: str) -> bool:
@@ -185,3 +262,18 @@ def pending_move(events: Sequence[Event], service: str, environment: str, backen
         if event.kind == "deployed" and (event.service, event.environment) == (service, environment)
     ]
     return None if move and any(at >= move.at for at in deployed_at) else move
+
+
+def last_outcome(events: Sequence[Event], fingerprint: str, environment: str, backend: str) -> Event | None:
+    """Return the newest `deployed` or `failed` event of a release in an environment."""
+    for event in reversed(events):
+        is_here = (event.environment, event.backend) == (environment, backend)
+        if is_here and event.kind in {"deployed", "failed"} and event.fingerprint == fingerprint:
+            return event
+    return None
+
+
+def ran_badly(events: Sequence[Event], fingerprint: str, environment: str, backend: str) -> bool:
+    """Tell whether the servers of a release were unhealthy the last time that it was deployed to an environment."""
+    outcome = last_outcome(events, fingerprint, environment, backend)
+    return outcome is not None and outcome.kind == "failed" and outcome.phase == "servers"

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 from release import journal
 from release.journal import Event
@@ -39,23 +40,32 @@ def record_outcomes(
         if move is None or release is None or fingerprint(release) != move.fingerprint:
             continue
         all_issues = [*deployed.health_issues(service), *server_issues]
-        outcomes.append(record_outcome(folder, move, all_issues, gate, now))
+        outcomes.append(record_outcome(folder, move, all_issues, gate, now, phase="servers"))
     return outcomes
 
 
-def record_outcome(folder: Path, move: Event, issues: Sequence[str], gate: GateRecord, now: datetime) -> Event:
-    """Record that a moved release was deployed or, if there are issues, that it failed."""
+def record_outcome(
+    folder: Path,
+    move: Event,
+    issues: Sequence[str],
+    gate: GateRecord,
+    now: datetime,
+    *,
+    phase: Literal["update", "servers"] = "update",
+) -> Event:
+    """Record that a moved release was deployed or, if there are issues, that it failed in a phase."""
     event = Event(
         kind="failed" if issues else "deployed",
         service=move.service,
         version=move.version,
         image=move.image,
-        at=journal.timestamp(now),
+        at=journal.timestamp(journal.stamp(folder, move.service, now)),
         by=journal.author(folder),
         environment=move.environment,
         backend=move.backend,
         reason="; ".join(issues),
         fingerprint=move.fingerprint,
+        phase=phase if issues else "",
         gate=list(gate.summary),
         sign_offs=list(gate.sign_offs),
     )

@@ -10,11 +10,11 @@ from common.files import write_atomically
 from release import journal, release_block
 from release.co_deployment import never_deployed_together
 from release.database_engine import engine_refusals
-from release.environment_file import read_text, release_in, releases_in, services_in, with_release
+from release.environment_file import parse_release_block, read_text, release_in, releases_in, services_in, with_release
 from release.errors import Refusal, RefusedError, Rule, refused
 from release.gate import backend_option
 from release.health import ServerReport
-from release.journal import MOVES, Event
+from release.journal import MOVES, Event, writing
 from release.promotion_path import PromotionPath, format_minutes
 from release.stack_state import StackState, fingerprint
 from settings.project_files import environment_file
@@ -83,15 +83,29 @@ def promote(
     validate: Validate = lambda _file, _text: (),
 ) -> Move:
     """Move a release and record it. If it may not move, RefusedError carries every reason and nothing changes."""
+    with writing(folder):
+        return promote_locked(
+            folder, request, Evidence(source, servers, journal.read(folder, request.service), path, now), validate
+        )
+
+
+def promote_locked(folder: Path, request: Request, evidence: Evidence, validate: Validate) -> Move:
+    """Do what `promote` does while nobody else writes files."""
+    source, path, now, events = evidence.source, evidence.path, evidence.now, evidence.events
     source_text, target_text = read_text(folder, request.source), read_text(folder, request.target)
     target_file = environment_file(request.target)
     release = release_in(source_text, request.service, environment_file(request.source))
     block = release_block.release_text(source_text, request.service, environment_file(request.source))
+    if parse_release_block(block) != release:
+        message = (
+            f"the release of {request.service} in {environment_file(request.source)} cannot be moved as text: its "
+            "block ends with a line that looks like a comment. Write that value on one line"
+        )
+        raise refused(Rule.INVALID_BLOCK, message)
     new_text = with_release(target_text, request.service, block, request.target)
     target = services_in(target_text, target_file)[request.service]
-    events = journal.read(folder, request.service)
-
-    refusals, checks = review(request, release, Evidence(source, servers, events, path, now))
+    refusals, checks = review(request, release, evidence)
+    refusals += version_refusals(request, release, events)
     refusals += engine_refusals(request.service, request.target, release, target)
     refusals += [
         Refusal(Rule.INVALID_RESULT, f"the release does not fit {request.target}: {problem}")
@@ -112,6 +126,24 @@ def promote(
     event = move_event(folder, request, release, checks=checks, previous_block=previous, now=now)
     write_move(folder, [event], request.target, target_text, new_text)
     return Move(target_text, new_text, event, tuple(notes))
+
+
+def version_refusals(request: Request, release: Mapping[str, Any], events: Sequence[Event]) -> list[Refusal]:
+    """Return whether the journal knows other content under this version, which could not be told apart."""
+    version, digest = str(release.get("version")), fingerprint(release)
+    if any(event.kind == "rollback" and event.fingerprint == digest for event in events):
+        return []  # a rollback that kept a newer database engine made it
+    others = {
+        event.fingerprint
+        for event in events
+        if event.kind in {"promote", "hotfix"} and event.version == version and event.fingerprint != digest
+    }
+    if not others:
+        return []
+    message = (
+        f"{request.service} {version} was promoted before with different content. Give the new release its own version"
+    )
+    return [Refusal(Rule.VERSION_REUSED, message)]
 
 
 def review(request: Request, release: Mapping[str, Any], evidence: Evidence) -> tuple[list[Refusal], list[str]]:
@@ -195,7 +227,7 @@ def review_soak_time(request: Request, _release: Mapping[str, Any], evidence: Ev
 
 def review_hold(request: Request, release: Mapping[str, Any], evidence: Evidence) -> Review:
     """Check that nobody holds the release."""
-    hold = journal.active_hold(evidence.events, request.service, release.get("version"), release.get("image"))
+    hold = journal.active_hold(evidence.events, request.service, release)
     if not hold:
         return [], ["no hold"]
     message = (
@@ -246,7 +278,7 @@ def move_event(
         service=request.service,
         version=str(release.get("version")),
         image=str(release.get("image")),
-        at=journal.timestamp(now),
+        at=journal.timestamp(journal.stamp(folder, request.service, now)),
         by=journal.author(folder),
         environment=request.target,
         source=request.source,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from release.errors import RefusedError, Rule, refused
 from settings.project_files import SERVICES_KEY
 
+BLOCK_SCALAR = re.compile(r"[:-]\s+[|>][+-]?\d?[+-]?\s*(#.*)?$")  # what opens a literal or folded text
 SERVICES_LINE = f"  {SERVICES_KEY}:"
 
 
@@ -33,14 +34,22 @@ def is_content(line: str) -> bool:
 
 
 def block_end(lines: list[str], start: int) -> int:
-    """Return the end of the block that a key opens. Blank lines and comments after its last line are not part of it."""
-    end = start + 1
+    """Return the end of the block that a key opens. Blank lines and comments behind its last line do not belong to it.
+
+    Inside a literal or folded text, a line that starts with # is text.
+    """
+    end, text_depth = start + 1, None
     for index in range(start + 1, len(lines)):
-        if not is_content(lines[index]):
+        line = lines[index]
+        if text_depth is not None and line.strip() and indentation(line) > text_depth:
+            end = index + 1
             continue
-        if indentation(lines[index]) <= indentation(lines[start]):
+        if not is_content(line):
+            continue
+        if indentation(line) <= indentation(lines[start]):
             break
         end = index + 1
+        text_depth = indentation(line) if BLOCK_SCALAR.search(line.rstrip()) else None
     return end
 
 

@@ -11,7 +11,7 @@ from release.database_engine import version_numbers, with_engine
 from release.environment_file import parse_release_block, read_text, release_in, with_release
 from release.errors import Rule, refused
 from release.gate import backend_option
-from release.journal import MOVES, Event
+from release.journal import MOVES, Event, writing
 from release.promote import Move, Request, write_move
 from release.stack_state import fingerprint
 from settings.project_files import environment_file
@@ -43,6 +43,12 @@ def roll_back(folder: Path, request: Request, now: datetime) -> tuple[Move, Even
     if not request.reason.strip():
         message = "a rollback needs a --reason, which is recorded in the journal and on the hold of the bad release"
         raise refused(Rule.REASON_REQUIRED, message)
+    with writing(folder):
+        return roll_back_locked(folder, request, now)
+
+
+def roll_back_locked(folder: Path, request: Request, now: datetime) -> tuple[Move, Event | None]:
+    """Do what `roll_back` does while nobody else writes files."""
     service, environment = request.service, request.target
     text = read_text(folder, environment)
     current = release_in(text, service, environment_file(environment))
@@ -51,7 +57,7 @@ def roll_back(folder: Path, request: Request, now: datetime) -> tuple[Move, Even
         return repeated, None
 
     counting = [event for event in events if journal.applies_to(event, request.backend)]
-    restored = with_current_engine(previous_block(counting, service, environment, current), current)
+    restored = with_current_engine(previous_block(counting, request, current), current)
     new_text = with_release(text, service, restored.block, environment)
     replaced_block = release_block.release_text(text, service, environment_file(environment))
     hold = Event(
@@ -59,9 +65,10 @@ def roll_back(folder: Path, request: Request, now: datetime) -> tuple[Move, Even
         service=service,
         version=str(current.get("version")),
         image=str(current.get("image")),
-        at=journal.timestamp(now),
+        at=journal.timestamp(journal.stamp(folder, service, now)),
         by=journal.author(folder),
         reason=request.reason,
+        fingerprint=fingerprint(current),
     )
     event = rollback_event(hold, request, restored, replaced_block)
     write_move(folder, [hold, event], environment, text, new_text)
@@ -71,7 +78,7 @@ def roll_back(folder: Path, request: Request, now: datetime) -> tuple[Move, Even
 def repeated_rollback(folder: Path, request: Request, text: str, events: Sequence[Event], now: datetime) -> Move | None:
     """Return the move of a rollback that was already written for another backend, or None if there is none.
 
-    Refused if the rollback is this backend's own and not deployed yet.
+    Refused if the rollback is this backend's own and not deployed yet. If its servers failed, another one may follow.
     """
     service, environment = request.service, request.target
     moves = [event for event in events if event.environment == environment and event.kind in MOVES]
@@ -80,10 +87,17 @@ def repeated_rollback(folder: Path, request: Request, text: str, events: Sequenc
         return None
     if last.backend != request.backend:
         author = journal.author(folder)
-        event = replace(last, backend=request.backend, at=journal.timestamp(now), by=author, reason=request.reason)
+        event = replace(
+            last,
+            backend=request.backend,
+            at=journal.timestamp(journal.stamp(folder, service, now)),
+            by=author,
+            reason=request.reason,
+        )
         journal.write(folder, event)
         return Move(text, text, event)
-    if journal.pending_move(events, service, environment, request.backend):
+    has_failed = journal.ran_badly(events, last.fingerprint, environment, request.backend)
+    if journal.pending_move(events, service, environment, request.backend) and not has_failed:
         since = last.at[:16].replace("T", " ")
         message = (
             f"{environment_file(environment)} was rolled back to {service} {last.version} at {since}, "
@@ -103,13 +117,17 @@ def with_current_engine(restored: Restored, current: Release) -> Restored:
     return replace(restored, block=with_engine(restored.block, str(engine)), notes=[*restored.notes, note])
 
 
-def previous_block(events: Sequence[Event], service: str, environment: str, current: Release) -> Restored:
-    """Return the newest release before the current one that is not on hold; refused if the journal has none."""
+def previous_block(events: Sequence[Event], request: Request, current: Release) -> Restored:
+    """Return the newest release before the current one that is not on hold and ran well; refused if there is none."""
+    service, environment = request.service, request.target
     here = [event for event in events if event.environment == environment]
     release, target = current, searched_fingerprint(here, current)
     skipped: list[str] = []
     visited = {fingerprint(current)}
-    by_hand = f"Write the release that you want into {environment_file(environment)} by hand"
+    by_hand = (
+        f"Promote the release that you want to {environment} instead:\n"
+        f"  ./infra promote {service} --from ... --to {environment} --hotfix --reason ..."
+    )
     while True:
         moves = [
             event
@@ -128,15 +146,18 @@ def previous_block(events: Sequence[Event], service: str, environment: str, curr
         target = fingerprint(release)
         if target in visited:
             message = (
-                f"every release of {service} before {current.get('version')} in {environment} is on hold "
+                f"no release of {service} before {current.get('version')} in {environment} can be restored "
                 f"({'; '.join(skipped)}). {by_hand}"
             )
             raise refused(Rule.NO_EARLIER_RELEASE, message)
         visited.add(target)
-        hold = journal.active_hold(events, service, release.get("version"), release.get("image"))
-        if hold is None:
+        hold = journal.active_hold(events, service, release)
+        if hold:
+            skipped.append(f"{release.get('version')} was skipped because it is on hold: {hold.reason}")
+        elif journal.ran_badly(events, target, environment, request.backend):
+            skipped.append(f"{release.get('version')} was skipped because its servers failed in {environment}")
+        else:
             return Restored(block, target, skipped)
-        skipped.append(f"{release.get('version')} was skipped because it is on hold: {hold.reason}")
 
 
 def searched_fingerprint(events: Sequence[Event], current: Release) -> str:

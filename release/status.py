@@ -71,7 +71,7 @@ def promotion_lines(service: str, environment: str, table: Table) -> list[str]:
     """Return where a deployed release is on its way through the environments."""
     deployed = table.views[environment].deployed
     release = deployed.release(service) or {}
-    hold = journal.active_hold(table.events, service, release.get("version"), release.get("image"))
+    hold = journal.active_hold(table.events, service, release)
     lines = [f"ON HOLD: {hold.reason}"] if hold else []
     target = table.path.next_of(environment, table.views)
     since = deployed.running_since(service)
@@ -136,6 +136,9 @@ def describe_pending_move(move: Event, deployed: StackState | None, file_release
     if deployed is None:
         return f"{release_name} was not deployed to {move.environment} as far as the journal knows"
     release = deployed.release(move.service)
+    if move.service in deployed.rolled_back_services():
+        command = f"./infra up {move.environment}{backend_option(move.backend)}"
+        return f"AWS rolled back {release_name} in {move.environment}. To try it again:\n  {command}"
     if release is not None and fingerprint(release) == move.fingerprint:
         since = deployed.running_since(move.service)
         when = f" since {since:%Y-%m-%d %H:%M}" if since else ""

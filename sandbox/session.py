@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -214,18 +214,26 @@ class Session:
         pending = self.deployment(stack).get("pending_operations") or []
         if pending:
             urns = [operation["resource"]["urn"] for operation in pending]
-            raise SandboxError(pending_message(stack, urns, "./infra pulumi"))
+            creates = [entry["resource"]["urn"] for entry in pending if entry.get("type") == "creating"]
+            raise SandboxError(pending_message(stack, urns, "./infra pulumi", creates))
 
 
-def pending_message(stack: str, urns: Sequence[str], pulumi: str) -> str:
-    """Return what to say about pending operations. pulumi: how the user calls plain Pulumi for this stack."""
+def pending_message(stack: str, urns: Sequence[str], pulumi: str, creates: Collection[str] | None = None) -> str:
+    """Return what to say about pending operations.
+
+    pulumi: how the user calls plain Pulumi for this stack. creates: those that were creating a resource; None: all.
+    """
     resources = "\n".join(f"  {urn}" for urn in urns)
     state = "its actual state is unknown" if len(urns) == 1 else "their actual state is unknown"
     refresh = f"{pulumi} refresh --stack {stack}"
-    return (
+    heading = (
         f"the last update of {stack} was killed. {count(len(urns), 'operation')} did not complete; {state}:\n"
         f"{resources}\n"
-        "Another update could create these resources a second time. Find out whether they exist.\n"
+    )
+    if creates is not None and not creates:
+        return f"{heading}These resources exist. To read their actual state from AWS:\n  {refresh} --yes"
+    return (
+        f"{heading}Another update could create these resources a second time. Find out whether they exist.\n"
         f"If none of them exists:\n  {refresh} --clear-pending-creates --yes\n"
         "If one exists, import it with its URN and its ID in AWS:\n"
         f"  {refresh} --import-pending-creates URN --import-pending-creates ID --yes"

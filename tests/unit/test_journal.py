@@ -135,8 +135,8 @@ def test_old_files_are_still_read(tmp_path: Path) -> None:
     assert deployed.gate == ["open, 1 changes in members"]
     assert deployed.sign_offs == ["data of members-db, by kim: copy"]
     assert (rolled_back.fingerprint, rolled_back.restored_fingerprint) == ("0000000000000000", "1111111111111111")
-    assert journal.active_hold(events, "members", "1.1.0", "b") is None
-    assert journal.active_hold(events[:-1], "members", "1.1.0", "b") == events[3]
+    assert journal.active_hold(events, "members", NEW) is None
+    assert journal.active_hold(events[:-1], "members", NEW) == events[3]
     assert journal.pending_move(events[:2], "members", "beta", "aws") == promoted
     assert journal.pending_move(events[:3], "members", "beta", "aws") is None
 
@@ -172,14 +172,22 @@ def test_an_invalid_file_is_reported(tmp_path: Path, text: str) -> None:
     assert "releases/members/x.yaml" in str(error.value)
 
 
-def test_the_newest_hold_or_unhold_of_a_release_decides() -> None:
-    """Another build of the same version is another release."""
-    hold, unhold = make_event("hold", NEW), make_event("unhold", NEW)
-    assert journal.active_hold([hold], "members", "1.1.0", "b") == hold
-    assert journal.active_hold([hold, unhold], "members", "1.1.0", "b") is None
-    assert journal.active_hold([hold, unhold, hold], "members", "1.1.0", "b") == hold
-    assert journal.active_hold([hold], "members", "1.1.0", "another build") is None
-    assert journal.active_hold([hold], "payments", "1.1.0", "b") is None
+@pytest.mark.parametrize("digest", ["", fingerprint(NEW)], ids=["a build", "a release"])
+def test_the_newest_hold_or_unhold_of_a_release_decides(digest: str) -> None:
+    """Another service's release and another build of the version are not on hold."""
+    hold, unhold = make_event("hold", NEW, fingerprint=digest), make_event("unhold", NEW, fingerprint=digest)
+    assert journal.active_hold([hold], "members", NEW) == hold
+    assert journal.active_hold([hold, unhold], "members", NEW) is None
+    assert journal.active_hold([hold, unhold, hold], "members", NEW) == hold
+    assert journal.active_hold([hold], "members", {**NEW, "image": "another build"}) is None
+    assert journal.active_hold([hold], "payments", NEW) is None
+
+
+def test_a_hold_on_a_release_is_not_on_the_same_build_with_other_settings() -> None:
+    """Rolling back settings must not hold the good release of the same build. A hold on the build holds both."""
+    other = {**NEW, "environment_variables": {"A": "b"}}
+    assert journal.active_hold([make_event("hold", NEW)], "members", other) is None
+    assert journal.active_hold([make_event("hold", NEW, fingerprint="")], "members", other) is not None
 
 
 def test_a_move_is_pending_until_a_later_event_says_that_it_was_deployed() -> None:

@@ -73,7 +73,7 @@ def file_changed(folder: Path) -> None:
 def another_version_deployed(folder: Path) -> None:
     """Promote a release that is not deployed to the source yet."""
     state = state_of_file(folder, "alpha")
-    edit_file(folder, "alpha", "version: 1.5.0", "version: 92.0.0")
+    edit_file(folder, "alpha", "machine_image: ami-0", "machine_image: ami-9")
     promote_release(folder, MEMBERS_TO_BETA, state)
 
 
@@ -215,6 +215,13 @@ def several_reasons(folder: Path) -> None:
     promote_release(folder, Request("members", "alpha", "prod"), state)
 
 
+def version_reused(folder: Path) -> object:
+    """Promote a version, change its machine image without a new version, and promote it again."""
+    promote_members(folder)
+    edit_file(folder, "alpha", "machine_image: ami-0", "machine_image: ami-9")
+    return promote_members(folder, minutes=1)
+
+
 SCENARIOS: dict[str, tuple[Rule, Scenario]] = {
     "already promoted": (Rule.ALREADY_PROMOTED, already_promoted),
     "already rolled back": (Rule.ALREADY_ROLLED_BACK, already_rolled_back),
@@ -240,6 +247,7 @@ SCENARIOS: dict[str, tuple[Rule, Scenario]] = {
     ),
     "every earlier release is on hold": (Rule.NO_EARLIER_RELEASE, every_earlier_release_held),
     "the same release again": (Rule.NO_EARLIER_RELEASE, same_release_again),
+    "another release of the same version": (Rule.VERSION_REUSED, version_reused),
     "no hold": (Rule.NO_HOLD, no_hold),
     "not deployed": (Rule.NOT_DEPLOYED, not_deployed),
     "not on the promotion path": (Rule.NOT_ON_PATH, lambda folder: promote_members(folder, target="prod")),

@@ -69,3 +69,15 @@ def test_a_block_that_cannot_be_found_is_refused(text: str) -> None:
     with pytest.raises(RefusedError) as error:
         release_block.with_release(text, "members", NEW_BLOCK, "f")
     assert error.value.rules == {Rule.INVALID_BLOCK}
+
+
+@pytest.mark.parametrize("style", ["|", ">", "|-", ">+"])
+def test_a_text_that_looks_like_a_comment_belongs_to_its_block(style: str) -> None:
+    """Inside a literal or folded text, a line that starts with # is text, also at the end of the block."""
+    text = (
+        "config:\n  100xglobal:services:\n    a:\n      release:\n        version: 1.0.0\n"
+        f"        note: {style}\n          hello\n          # world\n      # about the size\n      sizing: {{}}\n"
+    )
+    block = release_block.release_text(text, "a", "f")
+    assert block.endswith("# world\n")
+    assert "about the size" not in block

@@ -154,3 +154,50 @@ def test_a_second_rollback_after_a_kept_database_engine_goes_one_release_further
     second, _ = roll_back_members(release_folder, minutes=4, reason="slow too")
     assert second.event.version == "1.4.2"
     assert requested_release(release_folder, "beta", "members")["database_engine"] == "16.10"
+
+
+def test_a_release_whose_servers_failed_is_not_restored(release_folder: Path) -> None:
+    """A rollback goes back to the newest release that ran well, and says what it skipped."""
+    for minute, version in enumerate(("2.0.0", "3.0.0")):
+        set_version(release_folder, "alpha", version)
+        promote_members(release_folder, minutes=2 * minute)
+        issues = ["too few servers"] if version == "2.0.0" else []
+        record_members(release_folder, 2 * minute + 1, issues)
+    move, _ = roll_back_members(release_folder, minutes=5)
+    assert move.event.version == "1.4.2"
+    assert len(move.notes) == 2  # the skipped release, and the database engine that stays
+
+
+def test_a_failed_rollback_can_be_followed_by_another(release_folder: Path) -> None:
+    """If the restored release's servers fail as well, the next rollback goes back one release further."""
+    for minute, version in enumerate(("2.0.0", "3.0.0")):
+        set_version(release_folder, "alpha", version)
+        promote_members(release_folder, minutes=2 * minute)
+        record_members(release_folder, 2 * minute + 1, [])
+    first, _ = roll_back_members(release_folder, minutes=5)
+    record_members(release_folder, 6, ["too few servers"])
+    second, hold_event = roll_back_members(release_folder, minutes=7)
+    assert (first.event.version, second.event.version) == ("2.0.0", "1.4.2")
+    assert hold_event
+    assert hold_event.version == "2.0.0"
+
+
+def test_rolling_back_settings_does_not_hold_the_build(release_folder: Path) -> None:
+    """Only the release with the bad settings is on hold; the release before it has the same image and is not."""
+    edit_file(release_folder, "alpha", "'16.10'", '"16.9"')
+    promote_members(release_folder)
+    good = requested_release(release_folder, "beta", "members")
+    set_version(release_folder, "alpha", "1.5.1")
+    promote_members(release_folder, minutes=1)
+    bad = requested_release(release_folder, "beta", "members")
+    roll_back_members(release_folder, minutes=2)
+    events = journal.read(release_folder)
+    assert journal.active_hold(events, "members", bad)
+    assert journal.active_hold(events, "members", good) is None
+
+
+def record_members(folder: Path, minutes: float, issues: list[str]) -> None:
+    """Record what became of members in beta, which runs what its file says."""
+    state = state_of_file(folder, "beta")
+    now = NOW + timedelta(minutes=minutes)
+    record_outcomes(folder, state, issues={"members": issues}, gate=GateRecord(), now=now, backend="sandbox")

@@ -44,7 +44,17 @@ UNHEALTHY: dict[str, tuple[GroupStatus, set[Check]]] = {
         GroupStatus(group_status(server(), server()).group, None, {"arn:x:targetgroup/http/1": None}),
         {Check.TARGET_GROUP_MISSING},
     ),
+    "another image": (
+        GroupStatus(
+            group_status(server(), server()).group,
+            None,
+            {"arn:x:targetgroup/http/1": ["healthy", "healthy"]},
+            "docker run registry/members@sha256:1",
+        ),
+        {Check.OTHER_IMAGE},
+    ),
 }
+IMAGE = "registry/members@sha256:2"  # of the deployed release
 
 
 def test_a_group_whose_servers_run_the_new_version_is_healthy() -> None:
@@ -57,7 +67,7 @@ def test_a_group_whose_servers_run_the_new_version_is_healthy() -> None:
 def test_an_unhealthy_group_has_issues(name: str) -> None:
     """Each check that fails is one issue."""
     status, checks = UNHEALTHY[name]
-    issues = health.issues(GROUP, status)
+    issues = health.issues(GROUP, status, IMAGE)
     assert {issue.check for issue in issues} == checks
     assert len(issues) == len(checks)
 
@@ -66,7 +76,7 @@ def test_messages(snapshot: SnapshotAssertion) -> None:
     """Each issue names the group or target group, and what AWS reports about it."""
     assert {check for _, checks in UNHEALTHY.values() for check in checks} == set(Check)
     messages = {
-        name: [f"{issue.check}: {issue.message}" for issue in health.issues(GROUP, status)]
+        name: [f"{issue.check}: {issue.message}" for issue in health.issues(GROUP, status, IMAGE)]
         for name, (status, _) in UNHEALTHY.items()
     }
     assert messages == snapshot
