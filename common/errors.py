@@ -7,5 +7,3 @@ class InfraError(Exception):
 
 class SandboxError(InfraError):
     """An error of the sandbox itself, such as an emulator that stopped or a tool that cannot be installed."""
-
-    source = "sandbox"

@@ -148,11 +148,8 @@ def writing(folder: Path) -> Iterator[None]:
 
 def stamp(folder: Path, service: str, now: datetime) -> datetime:
     """Return the time for a new event: now, but never before the newest event, whose clock may have been ahead."""
-    times = [datetime.fromisoformat(event.at) for event in read(folder, service, now)]
-    if not times:
-        return now
-    newest = max(times)
-    return max(now, newest + timedelta(microseconds=1))
+    events = read(folder, service, now)  # oldest first
+    return max(now, datetime.fromisoformat(events[-1].at) + timedelta(microseconds=1)) if events else now
 
 
 def read(folder: Path, service: str | None = None, now: datetime | None = None) -> list[Event]:
