@@ -37,13 +37,8 @@ On = Annotated[
         "--on", envvar="INFRA_ON", help="sandbox, or aws for the stacks that this shell's own pulumi is logged in to."
     ),
 ]
-Meant = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--meant",
-        help="A service whose changes are expected although its configuration is unchanged, as after a code change; "
-        "also foundation or everything. May be repeated.",
-    ),
+AllowChanges = Annotated[
+    bool, typer.Option("--allow-changes", help="Accept every change without an approval. In the sandbox only.")
 ]
 Wait = Annotated[
     float,
@@ -57,7 +52,12 @@ ThenUp = Annotated[bool, typer.Option("--up", help="Then run the gate and deploy
 
 @app.command(context_settings=PASS_ON, rich_help_panel=DEPLOY)
 def up(
-    environment: Environment, context: typer.Context, meant: Meant = None, wait: Wait = 0, on: On = "sandbox"
+    environment: Environment,
+    context: typer.Context,
+    *,
+    allow_changes: AllowChanges = False,
+    wait: Wait = 0,
+    on: On = "sandbox",
 ) -> None:
     """Deploy an environment: preview it, run the gate, and apply exactly what passed.
 
@@ -71,7 +71,7 @@ def up(
     from cli.gate import Options
 
     backend = backends.backend_for(on, environment)
-    options = Options(tuple(meant or ()), wait, tuple(context.args))
+    options = Options(allow_changes, wait, tuple(context.args))
     raise typer.Exit(command.up(ROOT, backend, environment, options))
 
 
@@ -88,10 +88,9 @@ def preview(environment: Environment, context: typer.Context, on: On = "sandbox"
 def gate(
     environment: Environment,
     layout: Annotated[str, typer.Option("--format", help="text, markdown or json.")] = "text",
-    meant: Meant = None,
     on: On = "sandbox",
 ) -> None:
-    """Check what `up` would change: unexpected changes, lost data and wider access fail the gate.
+    """Check what `up` would change: whatever does not follow from the configuration that differs fails the gate.
 
     Exit codes: 0 if the gate passed, 3 if it failed.
     """
@@ -99,7 +98,7 @@ def gate(
     from cli import gate as command
 
     backend = backends.backend_for(on, environment)
-    raise typer.Exit(command.gate(ROOT, backend, environment, layout, command.Options(tuple(meant or ()))))
+    raise typer.Exit(command.gate(ROOT, backend, environment, layout, command.Options()))
 
 
 @app.command(name="status", rich_help_panel=DEPLOY)
@@ -208,19 +207,18 @@ def history(service: Service, on: On = "sandbox") -> None:
     raise typer.Exit(command.history(ROOT, backends.existing_backend(on), service))
 
 
-@app.command(name="sign-off", rich_help_panel=RELEASES)
-def sign_off(
-    urn: Annotated[str, typer.Argument(metavar="URN", help="The resource, as the gate prints it.")],
-    rule: Annotated[
-        str, typer.Option("--rule", help="The finding: outside, data, protect, widening, provider or not-promoted.")
-    ],
+@app.command(rich_help_panel=RELEASES)
+def approve(
+    environment: Environment,
     reason: Reason = "",
     days: Annotated[int, typer.Option("--days", help="For how many days it is valid.", min=1, max=30)] = 3,
+    on: On = "sandbox",
 ) -> None:
-    """Accept a finding of the gate. Writes a file to commit, for one resource and one rule, with an expiry date."""
-    from cli import sign_off as command
+    """Approve exactly the changes that fail the gate. Writes files to commit, one for each service concerned."""
+    from cli import backends
+    from cli import gate as command
 
-    raise typer.Exit(command.sign_off(ROOT, urn, rule, reason, days))
+    raise typer.Exit(command.approve(ROOT, backends.backend_for(on, environment), environment, reason, days))
 
 
 # --- configure

@@ -85,6 +85,14 @@ class Backend(ABC):
         """Return the folder of the queue for the stack."""
 
     @abstractmethod
+    def memory_folder(self, stack: str) -> Path:
+        """Return the folder in which this machine notes what it deployed to the stack: releases and the program."""
+
+    @abstractmethod
+    def configuration_file(self, folder: Path, stack: str) -> Path:
+        """Return the file from which Pulumi reads the stack's configuration and encryption settings."""
+
+    @abstractmethod
     def aws_session(self, stack: str) -> dict[str, Any]:
         """Return the arguments of boto3's Session for the stack's account; `endpoint_url` is the emulator's, if any."""
 
@@ -144,6 +152,15 @@ class SandboxBackend(Backend):
     def queue_folder(self, stack: str) -> Path:
         """Return the queue's folder inside the sandbox."""
         return self.session.paths.base / "queue" / stack
+
+    def memory_folder(self, stack: str) -> Path:
+        """Return a folder inside the sandbox."""
+        return self.session.paths.base / "deployed" / stack
+
+    def configuration_file(self, folder: Path, stack: str) -> Path:
+        """Return the sandbox's copy of the environment's file."""
+        del folder
+        return self.session.paths.program / environment_file(stack)
 
     def aws_session(self, stack: str) -> dict[str, Any]:
         """Return boto3's arguments for the emulator.
@@ -232,6 +249,14 @@ class AwsBackend(Backend):
     def queue_folder(self, stack: str) -> Path:
         """Return a folder that all clones of this user share."""
         return user_cache() / "queue" / PROJECT / stack
+
+    def memory_folder(self, stack: str) -> Path:
+        """Return a folder that all clones of this user share."""
+        return user_cache() / "deployed" / PROJECT / stack
+
+    def configuration_file(self, folder: Path, stack: str) -> Path:
+        """Return the environment's file."""
+        return folder / environment_file(stack)
 
     def aws_session(self, stack: str) -> dict[str, Any]:
         """Return boto3's arguments from the environment's file; everything else comes from this shell."""

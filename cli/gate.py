@@ -1,26 +1,35 @@
-"""`./infra gate`: previews an environment into a plan and judges it. `./infra up` applies exactly that plan."""
+"""`./infra gate` and `./infra approve`: previews an environment, judges the changes, and approves exactly those.
+
+`./infra up` applies exactly the plan of the preview that passed.
+"""
 
 import json
+import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import typer
+from ruamel.yaml import YAML
 
-from cli import server_health
-from cli.backends import Backend, parallel_option
+from cli import previews, server_health
+from cli.backends import Backend
 from cli.exit_codes import ExitCode
 from common.console import say
 from common.errors import InfraError
+from common.files import read_json, write_private
+from release import approvals, field_effects, gate_report, journal
 from release import gate as rules
-from release import gate_report, journal, sign_offs
+from release.changes import Preview, changes_in
+from release.errors import Rule, refused
 from release.gate import GateResult
 from release.gate_report import LAYOUTS, Layout
 from release.promotion_path import PromotionPath
-from release.stack_state import FOUNDATION, STACK_TYPE, StackState, name_of, type_of
+from release.stack_state import STACK_TYPE, StackState, fingerprint, name_of, type_of
+from services import all_services
 from settings.project_files import SERVICES_KEY, environment_file
 from settings.promotion import load_promotion
 
@@ -39,8 +48,8 @@ DISPLAY_OPTIONS = frozenset(
         "-r",
     }
 )
-UP_ONLY_OPTIONS = frozenset({"--yes", "-y", "--continue-on-error", "--suppress-outputs", "--suppress-progress"})
 OPTIONS_WITH_VALUE = frozenset({"--message", "-m", "--parallel", "-p", "--color", "--verbose", "-v"})
+HISTORY_LENGTH = 200  # commits of an environment's file that are searched for a release
 
 
 @dataclass(frozen=True)
@@ -48,12 +57,12 @@ class Options:
     """How someone wants an `up`.
 
     Attributes:
-        expected: Owners whose changes are expected although their configuration is unchanged.
+        allow_changes: Accept every change without an approval. Only in the sandbox.
         wait_minutes: How long to wait for another update to finish; 0 to not wait.
         pulumi_options: Options that are passed on to Pulumi.
     """
 
-    expected: tuple[str, ...] = ()
+    allow_changes: bool = False
     wait_minutes: float = 0
     pulumi_options: tuple[str, ...] = ()
 
@@ -63,6 +72,7 @@ class Review:
     """What an update would change, and the gate's result. is_noop: the update would do nothing at all."""
 
     deployed: StackState
+    preview: Preview
     result: GateResult
     is_noop: bool
 
@@ -82,9 +92,8 @@ def gate(folder: Path, backend: Backend, environment: str, layout: str, options:
     if layout not in LAYOUTS:
         say(f"--format is {layout!r}; use {', '.join(LAYOUTS[:-1])} or {LAYOUTS[-1]}")
         return ExitCode.USAGE
-    with tempfile.TemporaryDirectory(prefix="plan-") as scratch:
-        reviewed = review(folder, backend, environment, Path(scratch) / "plan.json", options)
-        groups = server_health.rolled_back_groups(backend, reviewed.deployed, reviewed.deployed.services())
+    reviewed = review_once(folder, backend, environment, options)
+    groups = server_health.rolled_back_groups(backend, reviewed.deployed, reviewed.deployed.services())
     notes = [f"AWS rolled back the last deployment of {name_of(urn)}; `up` will try it again" for urn in groups]
     notes += journal.problems(folder)
     result = replace(reviewed.result, notes=(*reviewed.result.notes, *notes))
@@ -93,60 +102,123 @@ def gate(folder: Path, backend: Backend, environment: str, layout: str, options:
     return ExitCode.SUCCESS if result.passed else ExitCode.GATE_FAILED
 
 
+def approve(folder: Path, backend: Backend, environment: str, reason: str, days: int) -> int:
+    """Approve exactly the changes that need it, after showing them."""
+    if not reason.strip():
+        raise refused(Rule.REASON_REQUIRED, "an approval needs a --reason, which reviewers will read")
+    result = review_once(folder, backend, environment, Options()).result
+    typer.echo(gate_report.render(result, "text", environment, backend.suffix))
+    by = journal.author(folder)
+    pending = [item.change for item in result.unapproved if by not in item.approvers]
+    if not pending:
+        typer.echo("There is nothing that you could approve.")
+        return ExitCode.FAILED if result.unapproved or result.blockers else ExitCode.SUCCESS
+    now = clock()
+    expires = now.date() + timedelta(days=days)
+    for path in approvals.write(folder, environment, pending, reason=reason, by=by, expires=expires, now=now):
+        typer.echo(f"Wrote {path.relative_to(folder)}. Commit it, so that others can review what was approved.")
+    return ExitCode.SUCCESS
+
+
+def review_once(folder: Path, backend: Backend, environment: str, options: Options) -> Review:
+    """Return a review whose plan nobody needs."""
+    with tempfile.TemporaryDirectory(prefix="plan-") as scratch:
+        return review(folder, backend, environment, Path(scratch) / "plan.json", options)
+
+
 def review(folder: Path, backend: Backend, environment: str, plan: Path, options: Options) -> Review:
     """Preview an update, write its plan, and return the gate's result."""
+    if options.allow_changes and backend.name != journal.SANDBOX:
+        raise InfraError(
+            "--allow-changes works in the sandbox only. On AWS, approve exactly the changes that you intend."
+        )
     deployed = backend.state(environment)
     config = rules.requested_config(folder, environment)
-    require_known_owners(options.expected, config, environment)
-    preview = run_preview(backend, environment, plan, options.pulumi_options)
-    expected = rules.changed_owners(deployed, config) | set(options.expected)
-    events = journal.read(folder)
-    findings = [
-        *rules.preview_findings(preview, deployed, expected),
-        *rules.provider_findings(json.loads(plan.read_text(encoding="utf-8")), deployed),
-        *rules.release_findings(deployed, config, events, backend.name, promotion_path(folder)),
-    ]
-    changed = [type_of(step["urn"]) for step in preview.get("steps") or [] if step["op"] not in {"same", "read"}]
-    changes = sum(kind != STACK_TYPE for kind in changed)
-    result = rules.evaluate(findings, sign_offs.read(folder, environment), clock().date(), expected, changes)
-    # An update still has work to do if only outputs, options or the recorded configuration would change.
+    preview = previews.run_preview(backend, environment, plan, options.pulumi_options)
+    inputs = rules.Inputs(
+        preview=preview,
+        deployed=deployed,
+        config=config,
+        specs=all_services(),
+        effects=field_effects.load(),
+        events=journal.read(folder),
+        path=promotion_path(folder),
+        backend=backend.name,
+    )
+    if rules.moving_releases(deployed, config):
+        inputs = replace(inputs, known=known_releases(folder, backend, environment))
+    changes = changes_in(preview, deployed)
     last = deployed.last_change()
+    # An update still has work to do if only options, outputs or the recorded configuration would change.
     is_current = last is not None and last.succeeded and deployed.config() == rules.comparable(config)
-    return Review(deployed, result, is_noop=not changed and not findings and is_current)
+    notes = journal.problems(folder)
+    if (changes or not is_current) and deployed.config() and not options.allow_changes:
+        code, remarks = previews.compare_code(folder, backend, inputs, changes)
+        inputs, notes = replace(inputs, code=code), [*notes, *remarks]
+    result = rules.evaluate(inputs, approvals.read(folder, environment), clock().date())
+    result = replace(result, notes=(*result.notes, *notes))
+    if options.allow_changes:
+        result = replace(result, judged=(), notes=(*result.notes, "--allow-changes accepts every change"))
+    changed = [
+        step["op"]
+        for step in preview.steps
+        if type_of(step["urn"]) != STACK_TYPE and step["op"] not in {"same", "read"}
+    ]
+    is_noop = not changes and not changed and not result.blockers and not result.judged and is_current
+    return Review(deployed, preview, result, is_noop)
 
 
-def require_known_owners(owners: Sequence[str], config: dict[str, Any], environment: str) -> None:
-    """Refuse `--meant` for a service that the environment does not have."""
-    known = {*config[SERVICES_KEY], FOUNDATION, rules.EVERYTHING}
-    unknown = sorted(set(owners) - known)
-    if unknown:
-        raise typer.BadParameter(
-            f"--meant {unknown[0]}: {environment_file(environment)} has no such service. Use one of: "
-            + ", ".join(sorted(known))
-        )
+def remember_releases(backend: Backend, environment: str, config: Mapping[str, Any]) -> None:
+    """Note which releases this machine deploys: what was never committed is no less known."""
+    file = backend.memory_folder(environment) / "releases.json"
+    remembered = {str(key): list(value) for key, value in read_json(file).items() if isinstance(value, list)}
+    for service, block in config[SERVICES_KEY].items():
+        releases = remembered.setdefault(service, [])
+        if (digest := fingerprint(block.get("release") or {})) not in releases:
+            releases.append(digest)
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_private(file, json.dumps(remembered))
 
 
-def run_preview(backend: Backend, environment: str, plan: Path, pulumi_options: Sequence[str]) -> dict[str, Any]:
-    """Run a preview that writes a plan, and return its report."""
-    options = [option for option in pulumi_options if option.partition("=")[0] not in UP_ONLY_OPTIONS]
-    command = ["preview", "--stack", environment, "--json", "--save-plan", str(plan), *parallel_option(), *options]
-    done = backend.capture(command, environment)
-    if done.returncode != 0:
-        details = error_messages(done.stdout) or done.stderr.strip()
-        raise InfraError(f"the preview of {environment} failed, and nothing was changed:\n{details}")
-    report: dict[str, Any] = json.loads(done.stdout)
-    return report
+def known_releases(folder: Path, backend: Backend, environment: str) -> dict[str, set[str]] | None:
+    """Return the fingerprints of the releases that this clone knows, by service; None outside of git.
+
+    They come from the journal, from the environment's file and its earlier versions, and from what this machine
+    deployed.
+    """
+    file = environment_file(environment)
+    log = git(folder, "log", f"--max-count={HISTORY_LENGTH}", "--format=%H", "--", file)
+    if log is None:
+        return None
+    known: dict[str, set[str]] = {}
+    for event in journal.read(folder):
+        known.setdefault(event.service, set()).update(filter(None, [event.fingerprint, event.restored_fingerprint]))
+    for service, digests in read_json(backend.memory_folder(environment) / "releases.json").items():
+        known.setdefault(service, set()).update(digests if isinstance(digests, list) else ())
+    texts = [(folder / file).read_text(encoding="utf-8")]
+    texts += [text for commit in log.split() if (text := git(folder, "show", f"{commit}:./{file}")) is not None]
+    for text in texts:
+        for service, release in readable_releases(text).items():
+            known.setdefault(service, set()).add(fingerprint(release))
+    return known
 
 
-def error_messages(output: str) -> str:
-    """Return the errors in a preview's JSON report."""
-    start = output.find("{\n")
+def readable_releases(text: str) -> dict[str, dict[str, Any]]:
+    """Return the releases in a file's text; none if it cannot be read."""
     try:
-        report: dict[str, Any] = json.loads(output[start:])
-    except ValueError:
-        return output.strip()
-    diagnostics = report.get("diagnostics") or []
-    return "\n".join(entry["message"].strip() for entry in diagnostics if entry.get("severity") == "error")
+        document = YAML(typ="safe").load(text)
+        services = document["config"][SERVICES_KEY]
+        return {
+            name: json.loads(json.dumps(block.get("release") or {}, default=str)) for name, block in services.items()
+        }
+    except Exception:  # noqa: BLE001 an old version of a file may be anything
+        return {}
+
+
+def git(folder: Path, *arguments: str) -> str | None:
+    """Return the output of a git command; None if it fails."""
+    done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=False)
+    return done.stdout if done.returncode == 0 else None
 
 
 def disallowed_option(pulumi_options: Sequence[str]) -> str:
@@ -157,6 +229,6 @@ def disallowed_option(pulumi_options: Sequence[str]) -> str:
         if name in OPTIONS_WITH_VALUE:
             if not equals:
                 next(words, "")
-        elif name not in DISPLAY_OPTIONS | UP_ONLY_OPTIONS:
+        elif name not in DISPLAY_OPTIONS | previews.UP_ONLY_OPTIONS:
             return word
     return ""

@@ -31,7 +31,11 @@ def promote(folder: Path, backend: Backend, request: Request, options: Options, 
     except (RefusedError, JournalError) as error:
         earlier = earlier_attempt(folder, request) if then_up else None
         if not earlier:
-            return report_refusal(error)
+            version = running_version(folder, backend, request) if is_repeated(error) else ""
+            if not version:
+                return report_refusal(error)
+            typer.echo(f"{request.service} {version} already runs in {request.target}. There is nothing to do.")
+            return 0
         at = earlier.at[:16].replace("T", " ")
         file = environment_file(request.target)
         typer.echo(f"{request.service} {earlier.version} was moved to {file} at {at} and is not deployed. Continuing.")
@@ -46,6 +50,18 @@ def promote(folder: Path, backend: Backend, request: Request, options: Options, 
     typer.echo(f"Next, commit {environment_file(request.target)} and the new file in {journal.FOLDER}/, then deploy:")
     typer.echo(f"  ./infra up {request.target}{backend.suffix}")
     return 0
+
+
+def is_repeated(error: InfraError) -> bool:
+    """Tell whether the only refusal is that the release was promoted before."""
+    return isinstance(error, RefusedError) and set(error.rules) == {Rule.ALREADY_PROMOTED}
+
+
+def running_version(folder: Path, backend: Backend, request: Request) -> str:
+    """Return the version that the target's file asks for, if the target runs exactly that release; otherwise empty."""
+    release = releases_in(read_text(folder, request.target)).get(request.service) or {}
+    is_running = backend.exists(request.target) and backend.state(request.target).release(request.service) == release
+    return str(release.get("version")) if is_running else ""
 
 
 def attempt(folder: Path, backend: Backend, request: Request) -> Move:

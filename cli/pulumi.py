@@ -2,6 +2,7 @@
 
 import os
 import shlex
+from pathlib import Path
 
 from cli.backends import parallel_option
 from cli.exit_codes import ExitCode
@@ -11,6 +12,7 @@ from sandbox import stack_files
 from sandbox.session import Session, open_session
 from settings.project_files import environment_file
 
+POLICY_PACK = "--policy-pack"
 NAMED_RESOURCES = 4  # how many protected resources a message names
 UPDATING_VERBS = frozenset({"up", "update", "destroy"})
 STACK_VERBS = frozenset({"up", "update", "preview", "refresh"})
@@ -47,10 +49,24 @@ def down(environment: str, options: list[str]) -> int:
     return session.run(["destroy", "--stack", environment, "--yes", *parallel_option(), *options], environment)
 
 
+def with_absolute_policy_packs(arguments: list[str]) -> list[str]:
+    """Return arguments in which a policy pack's folder is absolute, because Pulumi runs in a folder of the sandbox."""
+    absolute, is_pack = [], False
+    for argument in arguments:
+        option, _, folder = argument.partition("=")
+        if is_pack:
+            absolute.append(str(Path(argument).resolve()))
+        else:
+            absolute.append(f"{option}={Path(folder).resolve()}" if option == POLICY_PACK and folder else argument)
+        is_pack = argument == POLICY_PACK
+    return absolute
+
+
 def run_pulumi(arguments: list[str]) -> int:
     """Run any Pulumi command in the sandbox."""
     session = open_session()
     stack_files.refresh(session.paths)
+    arguments = with_absolute_policy_packs(arguments)
     stack = stack_argument(arguments) or selected_stack(session)
     if stack and STACK_VERBS.intersection(arguments):
         session.ensure_stack(stack)

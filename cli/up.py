@@ -12,16 +12,15 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from cli import queue, server_health
+from cli import deployed_program, queue, server_health
 from cli.backends import Backend, CommandResult, parallel_option
 from cli.exit_codes import ExitCode
-from cli.gate import Options, clock, disallowed_option, promotion_path, review
+from cli.gate import Options, clock, disallowed_option, remember_releases, review
 from common.console import count, say
 from common.errors import InfraError
 from release import gate as rules
 from release import gate_report, journal, outcomes
 from release.environment_file import read_text, releases_in
-from release.findings import Rule
 from release.outcomes import GateRecord
 from release.stack_state import PROVIDER_PREFIX, StackState, fingerprint, name_of, type_of
 from sandbox.session import pending_message
@@ -38,7 +37,7 @@ class Applied:
     Attributes:
         result: How Pulumi ended; None if the gate failed.
         gate: What the journal records about the gate.
-        expected: The owners whose changes were expected; None if that is everyone.
+        expected: The owners that the update concerns; None if that is everyone.
     """
 
     result: CommandResult | None
@@ -47,7 +46,7 @@ class Applied:
 
     def concerns(self, service: str) -> bool:
         """Tell whether the update was meant to change a service."""
-        return self.expected is None or service in self.expected or rules.EVERYTHING in self.expected
+        return self.expected is None or service in self.expected
 
 
 def up(folder: Path, backend: Backend, environment: str, options: Options) -> int:
@@ -101,6 +100,8 @@ def deploy(folder: Path, backend: Backend, environment: str, options: Options) -
             "Nothing was changed."
         )
     after = backend.state(environment)
+    if after.last_success() != deployed.last_success():  # otherwise this program has deployed nothing
+        deployed_program.remember(folder, backend, after)
     report = report_failure if applied.result.exit_code else report_success
     return report(folder, backend, after, applied)
 
@@ -115,10 +116,10 @@ def first_update(folder: Path, backend: Backend, deployed: StackState, options: 
     """Create an environment. There is nothing that the gate could protect, but a held release is still refused."""
     environment = deployed.stack
     config, events = rules.requested_config(folder, environment), journal.read(folder)
-    findings = rules.release_findings(deployed, config, events, backend.name, promotion_path(folder))
-    holds = [finding for finding in findings if finding.rule == Rule.HELD]
+    holds = rules.held_findings(deployed, config, events)
     if holds:
         raise InfraError("\n".join(f"{finding.owner}: {finding.message}" for finding in holds))
+    remember_releases(backend, environment, config)
     command = ["up", "--stack", environment, "--yes", *parallel_option(), *options.pulumi_options]
     return Applied(backend.run(command, environment), GateRecord(["not run: the environment was empty"]))
 
@@ -128,7 +129,7 @@ def gated_update(folder: Path, backend: Backend, environment: str, plan: Path, o
     for _ in range(ATTEMPTS):
         reviewed = review(folder, backend, environment, plan, options)
         result = reviewed.result
-        gate = GateRecord(gate_report.summary(result), gate_report.sign_off_summaries(result))
+        gate = GateRecord(gate_report.summary(result), result.used)
         typer.echo(gate_report.render(result, "text", environment, backend.suffix))
         if not result.passed:
             return Applied(None, gate)
@@ -139,8 +140,10 @@ def gated_update(folder: Path, backend: Backend, environment: str, plan: Path, o
         if backend.state(environment).digest != reviewed.deployed.digest:
             say(f"{environment} changed while its preview was being checked. Previewing again.")
             continue
+        remember_releases(backend, environment, rules.requested_config(folder, environment))
         command = ["up", "--stack", environment, "--yes", "--plan", str(plan), *parallel_option()]
-        return Applied(backend.run([*command, *options.pulumi_options], environment), gate, result.expected)
+        concerned = tuple(sorted({*result.expected, *result.affected}))
+        return Applied(backend.run([*command, *options.pulumi_options], environment), gate, concerned)
     raise InfraError(
         f"{environment} changed {ATTEMPTS} times while its preview was being checked. Someone else is updating it; "
         "run the same command again when they have finished."
@@ -243,7 +246,7 @@ def record_observed(
 def record_unobserved(folder: Path, backend: Backend, deployed: StackState, gate: GateRecord) -> None:
     """Record that an update succeeded but nobody saw whether its servers became healthy.
 
-    This keeps the sign-offs that the gate accepted.
+    This keeps the approvals that the gate needed.
     """
     unknown = ["Pulumi's update succeeded, but nobody waited to see whether the servers became healthy"]
     issues = dict.fromkeys(deployed.services(), unknown)

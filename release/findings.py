@@ -1,41 +1,31 @@
-"""What the gate can find. Code decides by the fields of a finding; its message is for people."""
+"""What fails the gate whatever is approved. Code decides by the fields of a finding; its message is for people."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Rule(StrEnum):
-    """The gate's rules."""
+    """The rules whose findings nobody can approve."""
 
-    OUTSIDE = "outside"
-    DATA = "data"
-    PROTECT = "protect"
-    WIDENING = "widening"
-    PROVIDER = "provider"
-    NOT_PROMOTED = "not-promoted"
-    HELD = "held"
     PENDING = "pending"
-
-
-# Nobody can sign these off: after an incomplete operation the actual state is unknown, and a hold has its own command.
-FINAL_RULES = frozenset({Rule.PENDING, Rule.HELD})
-SIGNABLE_RULES = tuple(rule for rule in Rule if rule not in FINAL_RULES)
+    HELD = "held"
+    STALE = "stale"
+    OLDER = "older"
+    REUSED = "reused"
 
 
 @dataclass(frozen=True, order=True)
 class Finding:
-    """One thing that the gate found.
+    """One thing that fails the gate.
 
     Attributes:
         rule: Which kind of finding it is.
         urn: The resource.
-        message: What would happen to the resource, as the rest of a sentence that starts with the resource's name.
+        message: What is wrong, as the rest of a sentence that starts with the resource's name, and what to do.
         owner: The service that the resource belongs to, or `foundation`.
-        detail: What within the rule: the kind of widening, the setting that is weakened, the operation.
     """
 
     rule: Rule
     urn: str
     message: str
     owner: str
-    detail: str = ""

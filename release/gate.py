@@ -1,47 +1,67 @@
-"""Judges a preview: changes that nobody asked for, that lose data, or that widen access fail the gate. Pure.
+"""Judges a preview: only what follows from the configuration that differs may pass; the rest needs an approval. Pure.
 
-Data goes in, findings come out. cli/gate.py runs the preview, release/gate_report.py prints the result.
+Data goes in, a result comes out. cli/gate.py runs the previews, release/gate_report.py prints the result.
 """
 
-import functools
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, timedelta
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from components import type_tokens
-from release import journal, sign_offs
-from release.data_protection import DATA_TYPES, PROTECTION_TYPES, weakenings
+from release import approvals, code_changes, journal
+from release.approvals import Approval
+from release.changes import UPDATE, Change, Preview, as_text, changes_in
+from release.code_changes import CodeChanges
+from release.danger import IRREVERSIBLE, Danger, dangers_of
+from release.database_engine import version_numbers
 from release.environment_file import config_in, read_text
 from release.errors import Rule as RefusalRule
 from release.errors import refused
-from release.findings import FINAL_RULES, Finding, Rule
+from release.field_effects import FieldEffects
+from release.findings import Finding, Rule
+from release.intent import Expectation, Intent, read_intent
 from release.promotion_path import PromotionPath
-from release.sign_offs import SignOff
-from release.stack_state import (
-    FOUNDATION,
-    PROVIDER_PREFIX,
-    STACK_TYPE,
-    StackState,
-    fingerprint,
-    owner_of,
-    parents_by_urn,
-    type_of,
-)
-from release.widening import UNKNOWN, widenings
+from release.stack_state import StackState, fingerprint, owner_of, parents_by_urn
 from settings.project_files import ENVIRONMENT_KEY, PROJECT, SERVICES_KEY, environment_file
+from settings.service_spec import ServiceSpec
 
-REMOVING_OPERATIONS = frozenset(
-    {"delete", "replace", "delete-replaced", "create-replacement", "discard", "discard-replaced"}
-)
-READING_OPERATIONS = frozenset({"same", "read", "refresh"})
-ROOT_TYPES = frozenset({type_tokens.SERVICE_ENVIRONMENT, type_tokens.FOUNDATION})
-# Properties by which a resource acts on another one.
-REFERENCES = ("securityGroupId", "role", "bucket", "routeTableId", "loadBalancerArn")
-EVERYTHING = "everything"  # as an expected owner: every change outside is expected
-Preview = Mapping[str, Any]
+PRODUCTION_APPROVERS = 2  # dangerous changes of the last environment need approvals by this many people
+
+
+class Cause(StrEnum):
+    """Why a change needs an approval."""
+
+    CODE = "code"
+    UNEXPLAINED = "unexplained"
+    IRREVERSIBLE = "irreversible"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A change that needs an approval.
+
+    Attributes:
+        change: The change.
+        cause: Why it needs an approval.
+        dangers: What makes the changes of this resource dangerous.
+        approvers: Who approved exactly this change.
+        needed: How many people have to approve it.
+    """
+
+    change: Change
+    cause: Cause
+    dangers: tuple[Danger, ...] = ()
+    approvers: frozenset[str] = frozenset()
+    needed: int = 1
+
+    @property
+    def is_approved(self) -> bool:
+        """Whether enough people have approved it."""
+        return len(self.approvers) >= self.needed
 
 
 @dataclass(frozen=True)
@@ -49,43 +69,61 @@ class GateResult:
     """The result of the gate.
 
     Attributes:
-        failures: The findings that fail the gate.
-        accepted: The findings that are signed off, each with its sign-off.
-        notes: Remarks about sign-offs and about the environment.
-        expected: The owners whose changes are expected.
+        blockers: What fails the gate and cannot be approved.
+        judged: The changes that need an approval, whether they have it or not.
+        notes: Remarks about approvals and about the environment.
+        expected: The owners whose configuration differs.
+        affected: The owners whose resources the preview changes.
         changes: How many resources the preview changes.
+        used: The files of the approvals that were needed.
     """
 
-    failures: tuple[Finding, ...]
-    accepted: tuple[tuple[Finding, SignOff], ...]
+    blockers: tuple[Finding, ...]
+    judged: tuple[Judged, ...]
     notes: tuple[str, ...]
     expected: tuple[str, ...]
+    affected: tuple[str, ...] = ()
     changes: int = 0
+    used: tuple[str, ...] = field(default=())
+
+    @property
+    def unapproved(self) -> tuple[Judged, ...]:
+        """The changes that still need an approval."""
+        return tuple(item for item in self.judged if not item.is_approved)
 
     @property
     def passed(self) -> bool:
         """Whether the update may be applied."""
-        return not self.failures
+        return not self.blockers and not self.unapproved
 
 
-def changed_owners(deployed: StackState, config: Mapping[str, Any]) -> set[str]:
-    """Return the services, and `foundation`, whose configuration in a file differs from what is deployed.
+@dataclass(frozen=True)
+class Inputs:
+    """What the gate judges.
 
-    Updates that failed since the last successful one count as well: what they began exists, and undoing it is a change
-    too. So do services whose last deployment AWS rolled back: trying it again changes them.
+    Attributes:
+        preview: The preview of the current program with the requested configuration.
+        deployed: The state of the stack.
+        config: The requested configuration.
+        specs: The services of the program.
+        effects: What each field may change.
+        events: The journal.
+        path: The promotion path.
+        backend: Where the stack lives.
+        known: Fingerprints of releases that this clone's history knows, by service; None if there is no history.
+        code: Which changes come from code.
     """
-    owners = deployed.rolled_back_services()
-    services = config.get(SERVICES_KEY) or {}
-    for update in deployed.updates_since_destroy():
-        if update.kind != "update":
-            continue
-        before = update.config.get(SERVICES_KEY) or {}
-        owners |= {name for name in {*before, *services} if before.get(name) != services.get(name)}
-        if update.config.get(ENVIRONMENT_KEY) != config.get(ENVIRONMENT_KEY):
-            owners.add(FOUNDATION)
-        if update.succeeded:
-            return owners
-    return {*owners, *services, FOUNDATION}  # no update has succeeded yet, so everything is new
+
+    preview: Preview
+    deployed: StackState
+    config: Mapping[str, Any]
+    specs: Mapping[str, ServiceSpec]
+    effects: FieldEffects
+    events: Sequence[journal.Event]
+    path: PromotionPath
+    backend: str
+    known: Mapping[str, set[str]] | None = None
+    code: CodeChanges = code_changes.NONE
 
 
 def requested_config(folder: Path, environment: str) -> dict[str, Any]:
@@ -111,24 +149,86 @@ def comparable(config: Mapping[str, Any]) -> dict[str, Any]:
     return {key: recorded(key, value) for key, value in config.items()}
 
 
-def preview_findings(preview: Preview, deployed: StackState, expected: set[str]) -> list[Finding]:
-    """Return the findings in a preview. expected: the owners whose changes are expected."""
-    steps: Sequence[Mapping[str, Any]] = preview.get("steps") or []
-    states = [step.get("newState") or step.get("oldState") or {"urn": step["urn"]} for step in steps]
-    parents = parents_by_urn(deployed.resources, states)
-    # A service, or a foundation, that is created as a whole cannot expose anything that existed before.
-    new_owners = {
-        owner_of(step["urn"], parents)
-        for step in steps
-        if step["op"] == "create" and type_of(step["urn"]) in ROOT_TYPES
+def backend_option(backend: str) -> str:
+    """Return the option that makes a command of ours act in a backend; empty for the default."""
+    return "" if backend == journal.SANDBOX else f" --on {backend}"
+
+
+def evaluate(inputs: Inputs, available: Iterable[Approval], today: date) -> GateResult:
+    """Return the result of the gate. available: the approvals for the environment."""
+    deployed = inputs.deployed
+    intent = read_intent(deployed, inputs.config)
+    changes = changes_in(inputs.preview, deployed)
+    judged = [*judge(inputs, intent, changes), *release_changes(inputs)]
+    available = list(available)
+    approved = [with_approvers(item, approvals.valid(available, today)) for item in judged]
+    used = {
+        approval.file for approval in available for item in approved if approval.covers(item.change) and item.approvers
     }
+    notes = [f"{approval.file} has expired" for approval in available if approval.expires < today]
+    return GateResult(
+        blockers=tuple(blockers(inputs)),
+        judged=tuple(sorted(approved, key=lambda item: (severity(item), item.change))),
+        notes=tuple(notes),
+        expected=tuple(sorted(intent.owners())),
+        affected=tuple(sorted({change.owner for change in changes})),
+        changes=len({change.urn for change in changes}),
+        used=tuple(sorted(used)),
+    )
 
-    @functools.cache
-    def ids_of_others(owner: str) -> frozenset[str]:
-        others = (item for item in deployed.resources if owner_of(item["urn"], parents) != owner)
-        return frozenset(str(item.get("id")) for item in others if item.get("custom"))
 
-    findings = [
+def judge(inputs: Inputs, intent: Intent, changes: Sequence[Change]) -> list[Judged]:
+    """Return the changes that need an approval."""
+    expectation = Expectation(
+        intent,
+        deployed=inputs.deployed,
+        preview=inputs.preview,
+        config=inputs.config,
+        effects=inputs.effects,
+        specs=inputs.specs,
+    )
+    expected = expectation.expected(changes)
+    dangers = {step["urn"]: tuple(dangers_of(step)) for step in inputs.preview.steps}
+    protects_data = is_protected(inputs.deployed)
+    is_production = inputs.deployed.stack == inputs.path.last
+    result = []
+    for change in {*changes, *inputs.code}:
+        own = dangers.get(change.urn, ())
+        if change in inputs.code:
+            cause = Cause.CODE
+        elif change not in expected:
+            cause = Cause.UNEXPLAINED
+        elif protects_data and {danger.kind for danger in own} & IRREVERSIBLE:
+            cause = Cause.IRREVERSIBLE
+        else:
+            continue
+        needed = PRODUCTION_APPROVERS if own and is_production else 1
+        result.append(Judged(change, cause, own, needed=needed))
+    return result
+
+
+def is_protected(deployed: StackState) -> bool:
+    """Tell whether the deployed environment protects its data; also if nobody knows."""
+    environment = deployed.config().get(ENVIRONMENT_KEY) or {}
+    return bool((environment.get("durability") or {}).get("protect_data", True))
+
+
+def with_approvers(item: Judged, available: Iterable[Approval]) -> Judged:
+    """Return a change with everybody who approved exactly it."""
+    people = frozenset(approval.by for approval in available if approval.covers(item.change))
+    return Judged(item.change, item.cause, item.dangers, people, item.needed)
+
+
+def severity(item: Judged) -> int:
+    """Return a key that sorts dangerous changes first."""
+    return 0 if item.dangers else 1
+
+
+def blockers(inputs: Inputs) -> list[Finding]:
+    """Return what fails the gate whatever is approved."""
+    deployed = inputs.deployed
+    parents = parents_by_urn(deployed.resources)
+    found = [
         Finding(
             Rule.PENDING,
             urn,
@@ -137,164 +237,111 @@ def preview_findings(preview: Preview, deployed: StackState, expected: set[str])
         )
         for urn in deployed.pending
     ]
-    for step in steps:
-        owner = owner_of(step["urn"], parents)
-        findings += protect_findings(step, owner)
-        if step["op"] in READING_OPERATIONS or type_of(step["urn"]) == STACK_TYPE:  # the stack changes with its outputs
-            continue
-        if not {owner, EVERYTHING} & expected:
-            message = f"would change ({step['op']}), but the configuration of {owner} has not changed"
-            findings.append(Finding(Rule.OUTSIDE, step["urn"], message, owner, step["op"]))
-        findings += data_findings(step, owner)
-        inputs = inputs_of(step.get("newState"))
-        is_new = owner in new_owners or not deployed.was_deployed(owner)
-        if not is_new or acts_on_others(inputs, ids_of_others(owner)):
-            findings += widening_findings(step, owner)
-    return sorted(set(findings))
+    return found + held_findings(deployed, inputs.config, inputs.events) + stale_findings(inputs)
 
 
-def inputs_of(state: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    """Return the inputs in a step's state, or None if the resource does not exist."""
-    return state.get("inputs") or {} if state else None
+def component_urn(stack: str, service: str) -> str:
+    """Return the URN of a service's root component."""
+    return f"urn:pulumi:{stack}::{PROJECT}::{type_tokens.SERVICE_ENVIRONMENT}::{service}"
 
 
-def protect_findings(step: Mapping[str, Any], owner: str) -> Iterator[Finding]:
-    """Yield a lost `protect`. The preview shows it as no change at all."""
-    old, new = step.get("oldState") or {}, step.get("newState") or {}
-    if old.get("protect") and new and not new.get("protect"):
-        message = "would lose Pulumi's protection, so that the next update could delete it"
-        yield Finding(Rule.PROTECT, step["urn"], message, owner, "protect")
-
-
-def data_findings(step: Mapping[str, Any], owner: str) -> Iterator[Finding]:
-    """Yield the loss of data and of what protects it."""
-    urn, operation = step["urn"], step["op"]
-    if operation in REMOVING_OPERATIONS and type_of(urn) in DATA_TYPES:
-        reasons = step.get("replaceReasons")
-        because = f" because of {', '.join(reasons)}" if reasons else ""
-        message = f"would be lost ({operation}{because}), and it holds data"
-        yield Finding(Rule.DATA, urn, message, owner, operation)
-    old, new = inputs_of(step.get("oldState")), inputs_of(step.get("newState"))
-    if old is not None and new is not None:
-        for weakening in weakenings(old, new):
-            yield Finding(Rule.PROTECT, urn, weakening.message, owner, weakening.setting)
-    if operation == "delete" and type_of(urn) in PROTECTION_TYPES:
-        yield Finding(Rule.PROTECT, urn, "would be deleted, and it protects data", owner, operation)
-
-
-def widening_findings(step: Mapping[str, Any], owner: str) -> Iterator[Finding]:
-    """Yield what a step exposes or allows."""
-    old, new = inputs_of(step.get("oldState")), inputs_of(step.get("newState"))
-    for widening in widenings(step["urn"], old, new):
-        yield Finding(Rule.WIDENING, step["urn"], widening.message, owner, widening.kind)
-
-
-def acts_on_others(inputs: Mapping[str, Any] | None, ids: frozenset[str]) -> bool:
-    """Tell whether a new resource acts on something that exists and belongs to another owner. ids: of what others own.
-
-    An egress rule from another owner's security group to a new one does not count: that is how the shared load balancer
-    reaches a new service.
-    """
-    if inputs is None or UNKNOWN in str(inputs.get("referencedSecurityGroupId", "")):
-        return False
-    return any(str(inputs.get(name)) in ids for name in REFERENCES if inputs.get(name))
-
-
-def release_findings(
-    deployed: StackState,
-    config: Mapping[str, Any],
-    events: Sequence[journal.Event],
-    backend: str,
-    path: PromotionPath,
-) -> list[Finding]:
-    """Return the releases in a file that may not be deployed: those on hold, and those that were never promoted."""
-    findings, rolled_back = [], deployed.rolled_back_services()
+def moving_releases(
+    deployed: StackState, config: Mapping[str, Any]
+) -> list[tuple[str, Mapping[str, Any], Mapping[str, Any] | None]]:
+    """Return (service, requested release, deployed release) of each enabled service whose release would be deployed."""
+    rolled_back = deployed.rolled_back_services()
+    releases = []
     for service, block in sorted((config.get(SERVICES_KEY) or {}).items()):
         release, current = block.get("release") or {}, deployed.release(service)
-        if not block.get("enabled", True) or (release == current and service not in rolled_back):
-            continue
-        urn = f"urn:pulumi:{deployed.stack}::{PROJECT}::{type_tokens.SERVICE_ENVIRONMENT}::{service}"
-        version = release.get("version")
+        if block.get("enabled", True) and (release != current or service in rolled_back):
+            releases.append((service, release, current))
+    return releases
+
+
+def held_findings(deployed: StackState, config: Mapping[str, Any], events: Sequence[journal.Event]) -> list[Finding]:
+    """Return releases on hold that would be deployed."""
+    found = []
+    for service, release, _ in moving_releases(deployed, config):
         hold = journal.active_hold(events, service, release)
         if hold:
             message = (
-                f"release {version} is on hold by {hold.by}: {hold.reason}. To lift the hold:\n"
+                f"release {hold.version} is on hold by {hold.by}: {hold.reason}. To lift the hold:\n"
                 f"  ./infra unhold {service} {hold.version} --reason ..."
             )
-            findings.append(Finding(Rule.HELD, urn, message, service))
-        # The first release of a service in an environment comes with the service's configuration.
-        if not path.requires_promotion(deployed.stack) or current is None or current == release:
+            found.append(Finding(Rule.HELD, component_urn(deployed.stack, service), message, service))
+    return found
+
+
+def stale_findings(inputs: Inputs) -> list[Finding]:
+    """Return releases that would replace another one by accident, or under its name."""
+    found = []
+    stack = inputs.deployed.stack
+    for service, release, current in moving_releases(inputs.deployed, inputs.config):
+        if current is None or current == release:
             continue
-        move = journal.last_move(events, service, deployed.stack, backend)
-        if move is None or move.fingerprint != fingerprint(release):
-            source = path.environments[path.environments.index(deployed.stack) - 1]
-            message = (
-                f"release {version} was not promoted to {deployed.stack}. To check and record it:\n"
-                f"  ./infra promote {service} --from {source} --to {deployed.stack}{backend_option(backend)}"
-            )
-            findings.append(Finding(Rule.NOT_PROMOTED, urn, message, service))
-    return findings
+        rules = [stale_release, older_release, reused_version]
+        message = next(filter(None, (rule(inputs, service, release, current) for rule in rules)), None)
+        if message:
+            rule, text = message
+            found.append(Finding(rule, component_urn(stack, service), text, service))
+    return found
 
 
-def backend_option(backend: str) -> str:
-    """Return the option that makes a command of ours act in a backend; empty for the default."""
-    return "" if backend == journal.SANDBOX else f" --on {backend}"
+Message = tuple[Rule, str]
+Release = Mapping[str, Any]
 
 
-def provider_findings(plan: Mapping[str, Any], deployed: StackState) -> list[Finding]:
-    """Return changes of provider resources, which no step of a preview shows. plan: a saved update plan."""
-    existing = {item["urn"] for item in deployed.resources if type_of(item["urn"]).startswith(PROVIDER_PREFIX)}
-    findings = []
-    for urn, entry in (plan.get("resourcePlans") or {}).items():
-        if not type_of(urn).startswith(PROVIDER_PREFIX):
-            continue
-        if urn not in existing:
-            if existing:
-                message = "is a new provider, as after an upgrade of pulumi-aws; resources that move to it may change"
-                findings.append(Finding(Rule.PROVIDER, urn, message, FOUNDATION, "new"))
-            continue
-        inputs = (entry.get("goal") or {}).get("inputDiff") or {}
-        names = sorted({str(name) for kind in ("adds", "deletes", "updates") for name in (inputs.get(kind) or [])})
-        if names or set(entry.get("steps") or []) - {"same"}:
-            message = f"would change its settings ({', '.join(names) or 'version'}), which affects every resource"
-            findings.append(Finding(Rule.PROVIDER, urn, message, FOUNDATION, ",".join(names) or "version"))
-    return findings
+def stale_release(inputs: Inputs, service: str, release: Release, current: Release) -> Message | None:
+    """Return whether a clone would replace a release that it does not know."""
+    if inputs.known is None or fingerprint(current) in inputs.known.get(service, set()):
+        return None
+    change = f"{current.get('version')} -> {release.get('version')}"
+    return Rule.STALE, (
+        f"{change} would replace a release that this clone does not know. Get the latest changes:\n  git pull"
+    )
 
 
-def evaluate(
-    findings: Iterable[Finding], available: Iterable[SignOff], today: date, expected: set[str], changes: int = 0
-) -> GateResult:
-    """Return the result: a valid sign-off for exactly its resource and rule accepts a finding.
+def older_release(inputs: Inputs, service: str, release: Release, current: Release) -> Message | None:
+    """Return whether an older release would come without a rollback or a promotion."""
+    stack = inputs.deployed.stack
+    if version_numbers(release.get("version")) >= version_numbers(current.get("version")):
+        return None
+    move = journal.last_move(inputs.events, service, stack, inputs.backend)
+    if move is not None and move.fingerprint == fingerprint(release):
+        return None
+    change = f"{current.get('version')} -> {release.get('version')}"
+    return Rule.OLDER, (
+        f"{change} (older) would undo a release. Going back is a rollback:\n"
+        f"  ./infra rollback {service} {stack} --reason ...{backend_option(inputs.backend)}"
+    )
 
-    available: the sign-offs for the stack. today: they are valid through their day. changes: see GateResult.
+
+def reused_version(inputs: Inputs, service: str, release: Release, current: Release) -> Message | None:
+    """Return whether another image is known by the release's version."""
+    version, image = release.get("version"), release.get("image")
+    builds = [event.image for event in inputs.events if (event.service, event.version) == (service, version)]
+    builds += [str(current.get("image"))] if current.get("version") == version else []
+    if not builds or image in builds:
+        return None
+    return Rule.REUSED, (
+        f"{version} is already the version of {builds[-1]}. Give {image} a version of its own, or nobody can tell the "
+        "two apart"
+    )
+
+
+def release_changes(inputs: Inputs) -> list[Judged]:
+    """Return releases that nobody promoted, as changes that can be approved.
+
+    The first release of a service in an environment comes with the service's configuration.
     """
-    available = list(available)
-    last_day = today + timedelta(days=sign_offs.MAXIMUM_DAYS)
-    valid = {(sign_off.urn, sign_off.rule): sign_off for sign_off in available if today <= sign_off.expires <= last_day}
-    failures, accepted = [], []
-    for finding in findings:
-        sign_off = None if finding.rule in FINAL_RULES else valid.get((finding.urn, finding.rule))
-        if sign_off:
-            accepted.append((finding, sign_off))
-        else:
-            failures.append(finding)
-    used = {(finding.urn, finding.rule) for finding, _ in accepted}
-    notes = [note for sign_off in available if (note := sign_off_note(sign_off, today, last_day))]
-    notes += [
-        f"{sign_offs.label(sign_off)} by {sign_off.by} is not needed. Delete it"
-        for key, sign_off in valid.items()
-        if key not in used
-    ]
-    return GateResult(tuple(failures), tuple(accepted), tuple(notes), tuple(sorted(expected)), changes)
-
-
-def sign_off_note(sign_off: SignOff, today: date, last_day: date) -> str:
-    """Return why a sign-off is not valid today; empty if it is."""
-    if sign_off.expires < today:
-        return f"{sign_offs.label(sign_off)} expired on {sign_off.expires}: {sign_off.reason}"
-    if sign_off.expires > last_day:
-        return (
-            f"{sign_offs.label(sign_off)} is not valid: it expires on {sign_off.expires}, "
-            f"more than {sign_offs.MAXIMUM_DAYS} days from now"
-        )
-    return ""
+    stack, result = inputs.deployed.stack, []
+    for service, release, current in moving_releases(inputs.deployed, inputs.config):
+        if not inputs.path.requires_promotion(stack) or current is None or current == release:
+            continue
+        move = journal.last_move(inputs.events, service, stack, inputs.backend)
+        if move is None or move.fingerprint != fingerprint(release):
+            change = Change(
+                component_urn(stack, service), UPDATE, "release", as_text(current), as_text(release), service
+            )
+            result.append(Judged(change, Cause.UNEXPLAINED))
+    return result

@@ -2,56 +2,49 @@
 
 import json
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Literal
 
 from common.console import count
-from release.findings import SIGNABLE_RULES, Finding, Rule
-from release.gate import GateResult
-from release.sign_offs import FOLDER, SignOff
+from release.approvals import FOLDER
+from release.changes import describe
+from release.gate import Cause, GateResult, Judged
 from release.stack_state import name_of
 
 Layout = Literal["text", "markdown", "json"]
 LAYOUTS: tuple[Layout, ...] = ("text", "markdown", "json")
+CAUSES = {
+    Cause.CODE: "the program changed, not the configuration",
+    Cause.UNEXPLAINED: "does not follow from the configuration that differs",
+    Cause.IRREVERSIBLE: "follows from the configuration, but cannot be undone",
+}
 
 
 @dataclass(frozen=True)
 class Style:
-    """How a layout marks list items, code and emphasis, and separates sections."""
+    """How a layout marks list items, code and emphasis."""
 
     item: str
+    indent: str
     code: str
     strong: str
-    separator: str
 
-    def line(self, text: str) -> str:
-        """Return a command or a URN on a line of its own."""
-        return f"  {self.code}{text.strip()}{self.code}"
-
-    def item_lines(self, text: str, *details: str) -> list[str]:
-        """Return a list item. Commands in the text, and the details, get lines of their own below it."""
-        first, *commands = text.splitlines()
-        return [f"{self.item}{first}", *(f"  {self.line(detail)}" for detail in (*commands, *details))]
+    def command(self, text: str) -> str:
+        """Return a command on a line of its own."""
+        return f"{self.indent}{self.code}{text}{self.code}"
 
 
-STYLES = {"text": Style("  ", "", "", "\n"), "markdown": Style("- ", "`", "**", "\n\n")}
+STYLES = {"text": Style("  ", "    ", "", ""), "markdown": Style("- ", "  ", "`", "**")}
 
 
 def owners(result: GateResult) -> str:
-    """Return the expected owners as part of a sentence."""
-    return f"expected in {', '.join(result.expected)}" if result.expected else "none expected"
+    """Return whose configuration differs, as part of a sentence."""
+    return f"configuration differs in {', '.join(result.expected)}" if result.expected else "no configuration differs"
 
 
 def summary(result: GateResult) -> list[str]:
     """Return what the journal records about a gate that passed."""
-    return [f"passed: {count(result.changes, 'change')}, {owners(result)}"]
-
-
-def sign_off_summaries(result: GateResult) -> list[str]:
-    """Return what the journal records about the sign-offs that were used."""
-    return [
-        f"{finding.rule} of {name_of(finding.urn)}, signed off by {sign_off.by}: {sign_off.reason}"
-        for finding, sign_off in result.accepted
-    ]
+    return [f"passed: {count(result.changes, 'resource')} changed, {owners(result)}"]
 
 
 def render(result: GateResult, layout: Layout, environment: str, suffix: str = "") -> str:
@@ -59,68 +52,81 @@ def render(result: GateResult, layout: Layout, environment: str, suffix: str = "
     if layout == "json":
         return as_json(result)
     style = STYLES[layout]
-    heading = [f"{environment}: {count(result.changes, 'change')}, {owners(result)}"]
-    conclusion = ["Gate passed."]
-    if not result.passed:
-        findings = count(len(result.failures), "finding")
-        conclusion = [f"Gate failed: {findings}. Fix what you did not intend."]
-        conclusion += advice(result, style, environment, suffix)
-    sections = [heading, items(result, style), conclusion]
-    return style.separator.join("\n".join(lines) for lines in sections if lines)
-
-
-def items(result: GateResult, style: Style) -> list[str]:
-    """Return the findings and notes as list items."""
+    heading = f"{environment}: {count(result.changes, 'resource')} would change; {owners(result)}"
     lines = []
-    for finding in result.failures:
+    for finding in result.blockers:
         name = f"{style.code}{name_of(finding.urn)}{style.code}"
-        text = f"{style.strong}{finding.rule}{style.strong}: {name} {finding.message}"
-        lines += style.item_lines(text, finding.urn)
-    for finding, sign_off in result.accepted:
-        name = f"{style.code}{name_of(finding.urn)}{style.code}"
-        lines += style.item_lines(f"signed off by {sign_off.by} ({sign_off.reason}): {name} {finding.message}")
-    for note in result.notes:
-        lines += style.item_lines(f"note: {note}")
+        first, *rest = finding.message.splitlines()
+        lines.append(f"{style.item}{style.strong}{finding.rule}{style.strong}: {name}: {first}")
+        lines += [style.command(line.strip()) for line in rest]
+    for urn, group in groupby(result.judged, key=lambda item: item.change.urn):
+        lines += resource_lines(urn, list(group), style)
+    lines += [f"{style.item}note: {note}" for note in result.notes]
+    lines += [f"{style.item}approved in {name}" for name in result.used]
+    return "\n".join([heading, *(["", *lines] if lines else []), *conclusion(result, style, environment, suffix)])
+
+
+def resource_lines(urn: str, items: list[Judged], style: Style) -> list[str]:
+    """Return what needs an approval in one resource."""
+    first = items[0]
+    lines = [f"{style.item}{style.code}{name_of(urn)}{style.code} ({first.change.owner})", style.command(urn)]
+    lines += [
+        f"{style.indent}{style.strong}{danger.kind.upper()}{style.strong}: {danger.message}" for danger in first.dangers
+    ]
+    for item in items:
+        lines.append(f"{style.indent}{describe(item.change)}")
+        lines.append(f"{style.indent}  {approval_state(item)}")
     return lines
 
 
-def advice(result: GateResult, style: Style, environment: str, suffix: str) -> list[str]:
-    """Return how to accept what is intended."""
-    lines = []
-    unexpected = sorted({finding.owner for finding in result.failures if finding.rule == Rule.OUTSIDE})
-    if unexpected:
-        options = " ".join(f"--meant {owner}" for owner in unexpected)
-        lines.append(f"If a code change is meant to affect {', '.join(unexpected)}:")
-        lines.append(style.line(f"./infra up {environment} {options}{suffix}"))
-    signable = [f for f in result.failures if f.rule in SIGNABLE_RULES and f.rule != Rule.OUTSIDE]
-    if signable:
-        first = signable[0]
-        lines.append(f"To accept any other finding, sign it off and commit the new file in {FOLDER}/:")
-        lines.append(style.line(f"./infra sign-off '{first.urn}' --rule {first.rule} --reason ... --days 3"))
+def approval_state(item: Judged) -> str:
+    """Return why a change needs an approval, and whether it has it."""
+    if item.is_approved:
+        return f"approved by {', '.join(sorted(item.approvers))}"
+    missing = item.needed - len(item.approvers)
+    people = f"{count(missing, 'approval')} by {'another person' if item.approvers else 'different people'}"
+    return f"{CAUSES[item.cause]}; needs {count(missing, 'approval') if item.needed == 1 else people}"
+
+
+def conclusion(result: GateResult, style: Style, environment: str, suffix: str) -> list[str]:
+    """Return whether the gate passed, and what to do if it did not."""
+    if result.passed:
+        return ["Gate passed."]
+    failures = len(result.blockers) + len(result.unapproved)
+    lines = [f"Gate failed: {count(failures, 'finding')}. Fix what you did not intend."]
+    if result.unapproved:
+        lines.append(f"To approve exactly these changes, and commit the new files in {FOLDER}/:")
+        lines.append(style.command(f"./infra approve {environment} --reason ...{suffix}"))
     return lines
 
 
 def as_json(result: GateResult) -> str:
     """Return the result as JSON, for other programs."""
-
-    def row(finding: Finding, sign_off: SignOff | None = None) -> dict[str, str | None]:
-        values: dict[str, str | None] = {
-            "rule": finding.rule,
-            "urn": finding.urn,
-            "owner": finding.owner,
-            "detail": finding.detail,
-            "message": finding.message,
-            "signed_off_by": sign_off.by if sign_off else None,
+    blockers = [
+        {"rule": item.rule, "urn": item.urn, "owner": item.owner, "message": item.message} for item in result.blockers
+    ]
+    changes = [
+        {
+            "urn": item.change.urn,
+            "operation": item.change.operation,
+            "property": item.change.property,
+            "old": item.change.old,
+            "new": item.change.new,
+            "owner": item.change.owner,
+            "cause": item.cause,
+            "dangers": [{"kind": danger.kind, "message": danger.message} for danger in item.dangers],
+            "approvers": sorted(item.approvers),
+            "approved": item.is_approved,
         }
-        return values | ({"reason": sign_off.reason} if sign_off else {})
-
-    rows = [row(finding) for finding in result.failures]
-    rows += [row(finding, sign_off) for finding, sign_off in result.accepted]
+        for item in result.judged
+    ]
     document = {
         "passed": result.passed,
         "changes": result.changes,
         "expected": list(result.expected),
-        "findings": rows,
+        "blockers": blockers,
+        "unexpected": changes,
+        "approvals": list(result.used),
         "notes": list(result.notes),
     }
     return json.dumps(document, indent=1)

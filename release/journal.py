@@ -24,7 +24,7 @@ from release.errors import JournalError
 from release.stack_state import fingerprint as fingerprint_of
 
 FOLDER = "releases"
-SIGN_OFFS = "sign-offs"  # a folder of its own below FOLDER, see release/sign_offs.py
+NOT_EVENTS = frozenset({"approvals", "sign-offs"})  # folders below FOLDER that contain no events
 SANDBOX = "sandbox"
 EventKind = Literal["promote", "hotfix", "rollback", "deployed", "failed", "hold", "unhold"]
 MOVES = frozenset({"promote", "hotfix", "rollback"})  # the events that write a release into an environment file
@@ -64,7 +64,8 @@ class Event:
         checks: What was verified before the move.
         gate: The result of the gate.
         phase: Of a failure: `update` if Pulumi's update failed, `servers` if the servers were unhealthy afterwards.
-        sign_offs: The sign-offs that the gate accepted.
+        approvals: The files of the approvals that the gate needed.
+        sign_offs: The sign-offs that the gate accepted, in events written before approvals replaced them.
         digest: A digest of the other fields, which `write` adds.
         previous_block: The release block that the environment file contained before, for a later rollback.
     """
@@ -84,6 +85,7 @@ class Event:
     checks: list[str] = field(default_factory=list)
     gate: list[str] = field(default_factory=list)
     phase: Literal["", "update", "servers"] = ""
+    approvals: list[str] = field(default_factory=list)
     sign_offs: list[str] = field(default_factory=list)
     previous_block: str = ""
     digest: str = field(default="", compare=False)
@@ -109,6 +111,11 @@ def author(folder: Path) -> str:
 
     name, email = configured("user.name"), configured("user.email")
     return f"{name} <{email}>" if email else name or os.environ.get("USER", "unknown")
+
+
+def current_time() -> datetime:
+    """Return the current time; tests replace it."""
+    return datetime.now(UTC)
 
 
 def timestamp(moment: datetime) -> str:
@@ -148,8 +155,8 @@ def writing(folder: Path) -> Iterator[None]:
 
 def stamp(folder: Path, service: str, now: datetime) -> datetime:
     """Return the time for a new event: now, but never before the newest event, whose clock may have been ahead."""
-    events = read(folder, service, now)  # oldest first
-    return max(now, datetime.fromisoformat(events[-1].at) + timedelta(microseconds=1)) if events else now
+    newest = max((datetime.fromisoformat(event.at) for event in read(folder, service, now)), default=None)
+    return now if newest is None or newest < now else newest + timedelta(microseconds=1)
 
 
 def read(folder: Path, service: str | None = None, now: datetime | None = None) -> list[Event]:
@@ -169,7 +176,7 @@ def problems(folder: Path, service: str | None = None, now: datetime | None = No
 
 def flaw(path: Path, event: Event, now: datetime | None = None) -> str:
     """Return why an event cannot be what a command wrote into this file; empty if it can."""
-    latest = (now or datetime.now(UTC)) + CLOCK_SKEW
+    latest = (now or current_time()) + CLOCK_SKEW
     if event.service != path.parent.name:
         return f"it is about {event.service}, but its folder is {path.parent.name}"
     if event.at > timestamp(latest):
@@ -185,7 +192,7 @@ def read_files(folder: Path, service: str | None) -> list[tuple[Path, Event]]:
     """Return each file of the journal with the event in it."""
     events = []
     for path in sorted((folder / FOLDER).glob(f"{service or '*'}/*.yaml")):
-        if path.parent.name == SIGN_OFFS:
+        if path.parent.name in NOT_EVENTS or path.parent.parent.name in NOT_EVENTS:
             continue
         try:
             events.append((path, parse_event(YAML(typ="safe").load(path.read_text(encoding="utf-8")))))

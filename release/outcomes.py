@@ -16,7 +16,7 @@ class GateRecord:
     """What the journal keeps of a gate result."""
 
     summary: Sequence[str] = ()
-    sign_offs: Sequence[str] = ()
+    approvals: Sequence[str] = ()
 
 
 def record_outcomes(
@@ -67,7 +67,7 @@ def record_outcome(
         fingerprint=move.fingerprint,
         phase=phase if issues else "",
         gate=list(gate.summary),
-        sign_offs=list(gate.sign_offs),
+        approvals=list(gate.approvals),
     )
     journal.write(folder, event)
     return event

@@ -29,6 +29,7 @@ class Update:
         ended: When it ended.
         config: The configuration that it ran with, by key.
         commit: The commit of the program that it ran, if git knew it.
+        is_dirty: Whether there were changes besides that commit.
     """
 
     kind: str
@@ -36,6 +37,7 @@ class Update:
     ended: datetime
     config: Mapping[str, Any]
     commit: str = ""
+    is_dirty: bool = False
 
     def releases(self) -> dict[str, Mapping[str, Any]]:
         """Return the release of each service that this update enabled."""
@@ -152,14 +154,6 @@ class StackState:
         groups = [resource for resource in self.resources if type_of(resource["urn"]) == GROUP_TYPE]
         return [group for group in groups if group["urn"] in own]
 
-    def was_deployed(self, owner: str) -> bool:
-        """Tell whether a service or the foundation was ever part of a successful update.
-
-        Nothing can be exposed by changing what was never completely deployed.
-        """
-        update = self.last_success()
-        return update is not None and (owner == FOUNDATION or owner in update.releases())
-
     def rolled_back_services(self) -> set[str]:
         """Return the services whose group does not use the newest version of its launch template."""
         templates = {
@@ -242,12 +236,14 @@ def parse_config(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def parse_update(entry: Mapping[str, Any]) -> Update:
     """Return an update from an entry of `pulumi stack history --json`."""
+    git = entry.get("environment") or {}
     return Update(
         kind=entry["kind"],
         result=entry["result"],
         ended=datetime.fromisoformat(entry.get("endTime") or entry["startTime"]),
         config=parse_config(entry.get("config") or {}),
-        commit=str((entry.get("environment") or {}).get("git.head", "")),
+        commit=str(git.get("git.head", "")),
+        is_dirty=str(git.get("git.dirty", "false")) != "false",
     )
 
 

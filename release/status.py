@@ -123,7 +123,7 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 def history_line(event: Event) -> str:
     """Return one line of a service's history."""
     where = " -> ".join(filter(None, [event.source, event.environment])) + (" (aws)" if event.backend == "aws" else "")
-    remarks = "".join(f"  ({text})" for text in (event.reason, *event.sign_offs) if text)
+    remarks = "".join(f"  ({text})" for text in (event.reason, *event.approvals, *event.sign_offs) if text)
     at = event.at[:16].replace("T", " ")
     return f"{at}  {event.kind:8} {event.version:10} {where:20} {event.by}{remarks}"
 

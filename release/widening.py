@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from release.changes import SECRET_MARKER, UNKNOWN
 from release.stack_state import type_of
 
-UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"  # a preview's placeholder for values that are known after the update
 POLICY_PROPERTIES = ("policy", "assumeRolePolicy", "policyDocument")
 PUBLIC_SETTINGS = {"publiclyAccessible": True, "mapPublicIpOnLaunch": True, "internal": False}  # the value that exposes
 PUBLIC_ACCESS_BLOCKS = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")
@@ -244,11 +244,11 @@ def policy_widenings(old: Any, new: Any) -> Iterator[Widening]:
     if new is None:
         yield Widening(Kind.POLICY_REMOVED, "loses its policy, so that AWS's default applies")
         return
-    if UNKNOWN in str(old) or UNKNOWN in str(new):
-        message = "gets a policy that is only known after the update. Review it with `pulumi preview --diff`"
+    before, after = statements(old), statements(new)
+    if before is None or after is None:
+        message = "gets a policy that is secret, malformed or only known after the update, so nobody can review it here"
         yield Widening(Kind.POLICY_UNKNOWN, message)
         return
-    before, after = statements(old), statements(new)
     granted = [grant for statement in before for grant in grants(statement)]
     for statement in after:
         for grant in grants(statement):
@@ -264,11 +264,18 @@ def policy_widenings(old: Any, new: Any) -> Iterator[Widening]:
             yield Widening(Kind.POLICY_DENY_REMOVED, f"no longer denies {json.dumps(statement, sort_keys=True)}")
 
 
-def statements(policy: Any) -> list[dict[str, Any]]:
-    """Return a policy's statements. A policy is JSON text or, for some resources, an object."""
-    document = json.loads(policy) if isinstance(policy, str) and policy else policy or {}
+def statements(policy: Any) -> list[dict[str, Any]] | None:
+    """Return a policy's statements; None if they cannot be read. A policy is JSON text or an object."""
+    try:
+        document = json.loads(policy) if isinstance(policy, str) and policy else policy or {}
+    except ValueError:
+        return None
+    if not isinstance(document, dict) or SECRET_MARKER in document or UNKNOWN in json.dumps(document):
+        return None
     content = document.get("Statement") or []
-    return [content] if isinstance(content, dict) else list(content)
+    found = [content] if isinstance(content, dict) else content
+    is_readable = isinstance(found, list) and all(isinstance(statement, dict) for statement in found)
+    return found if is_readable else None
 
 
 def grants(statement: Mapping[str, Any]) -> Iterator[Grant]:

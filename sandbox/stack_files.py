@@ -44,7 +44,7 @@ def salt_line(text: str) -> str:
 def refresh(paths: Paths, root: Path = ROOT) -> None:
     """Write the copies again from the clone's files. The sandbox's own salts stay."""
     project = (root / PROJECT_FILE).read_text(encoding="utf-8")
-    write_private(paths.program / PROJECT_FILE, project_copy(project, root))
+    write_private(paths.program / PROJECT_FILE, project_copy(project, root, root / ".venv"))
     for environment in environment_names(root):
         write_private(paths.program / environment_file(environment), environment_copy(paths, root, environment))
 
@@ -58,11 +58,11 @@ def environment_copy(paths: Paths, root: Path, environment: str) -> str:
     return content.rstrip("\n") + "\n" + (salt + "\n" if salt else "")
 
 
-def project_copy(text: str, root: Path) -> str:
-    """Return Pulumi.yaml for the copies. Its program and its virtual environment are the clone's."""
+def project_copy(text: str, program: Path, virtualenv: Path) -> str:
+    """Return Pulumi.yaml for another folder than its own, with the folders of the program and of its libraries."""
     text = re.sub(r"(?m)^main:.*\n", "", text)
-    text = re.sub(r"(?m)^(\s*virtualenv:).*$", lambda match: f"{match[1]} {yaml_string(root / '.venv')}", text)
-    return f"{text}\nmain: {yaml_string(root)}\n"
+    text = re.sub(r"(?m)^(\s*virtualenv:).*$", lambda match: f"{match[1]} {yaml_string(virtualenv)}", text)
+    return f"{text}\nmain: {yaml_string(program)}\n"
 
 
 def yaml_string(path: Path) -> str:

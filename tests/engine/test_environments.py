@@ -7,19 +7,22 @@ so that the environments are deployed once.
 import json
 import os
 import re
+import shutil
 import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cli.exit_codes import ExitCode
-from release import journal
-from release.findings import Rule
-from release.gate import EVERYTHING
+from release import approvals, journal
+from release.changes import KEEP
+from release.danger import Kind
+from release.gate import Cause
 from release.stack_state import FOUNDATION
 from sandbox.emulator import process as emulator
 from sandbox.session import PARALLEL
@@ -30,6 +33,22 @@ ACCOUNTS = {"alpha": "222222222222", "beta": "333333333333"}
 TAG = '"ManagedBy": "pulumi"'
 OTHER_TAG = '"ManagedBy": "infra"'
 TAGS_FILE = "components/tags.py"
+ALARMS_FILE = "components/database_alarms.py"
+KEY_FILE = "components/encryption_key.py"
+KEY_TYPE = "aws:kms/key:Key"
+GROUP_TYPE = "aws:autoscaling/group:Group"
+PROTECT_OPTION = "option:protect"
+EVENTS_OFF = "enabled: false # set it to true to create the service"
+POLICY = "    return policy_document(*statements)"
+EXTRA_STATEMENT = (
+    "    if scope.service == 'events':\n"
+    "        statements.append({'Effect': 'Allow', 'Action': 's3:*', 'Resource': '*'})\n"
+)
+MINIMUM = "min_size=args.sizing.instances.minimum"
+SOCKET_SIZE = """idle_timeout_seconds: 120}
+      sizing:
+        instance_type: t4g.small
+        instances: {minimum: 2"""
 
 pytestmark = pytest.mark.usefixtures("environments")
 
@@ -196,14 +215,16 @@ def test_each_promotion_changes_only_its_own_service(clone: Clone) -> None:
 
 
 def test_a_newer_database_engine_is_an_update_in_place(clone: Clone) -> None:
-    """A minor version updates the database; the gate only finds that nobody promoted it."""
+    """A minor version updates the database; only the release, which nobody promoted, needs an approval."""
     path = clone.root / "Pulumi.prod.yaml"
     with restored(path) as text:
         head, payments = text.split("    payments:\n", 1)
         path.write_text(f"{head}    payments:\n{payments.replace('16.9', '16.10', 1)}", encoding="utf-8")
         operations, (_, report) = clone.operations("prod"), clone.gate_report("prod")
     assert operations == {"payments-database-instance": "update"}
-    assert {finding["rule"] for finding in report["findings"]} == {Rule.NOT_PROMOTED}, report
+    assert report["blockers"] == []
+    unexpected = [(item["owner"], item["property"], item["cause"]) for item in report["unexpected"]]
+    assert unexpected == [("payments", "release", Cause.UNEXPLAINED)], report
 
 
 def test_status_shows_versions_and_drift(clone: Clone) -> None:
@@ -226,20 +247,135 @@ def test_status_shows_versions_and_drift(clone: Clone) -> None:
 # --- the gate
 
 
-def test_the_gate_fails_on_unexpected_changes(clone: Clone) -> None:
-    """A code change affects services whose configuration is unchanged: the gate and `up` fail unless it is expected."""
-    clone.edit(TAGS_FILE, TAG, OTHER_TAG)
-    exit_code, report = clone.gate_report("beta")
-    up = clone.infra("up", "beta")
-    expected = clone.infra("gate", "beta", "--meant", EVERYTHING)
-    clone.edit(TAGS_FILE, OTHER_TAG, TAG)
+@contextmanager
+def edited(clone: Clone, file: str, old: str, new: str) -> Iterator[None]:
+    """Edit a file of the program, and undo that after the block."""
+    with restored(clone.root / file):
+        clone.edit(file, old, new)
+        yield
+
+
+@contextmanager
+def approvals_of(clone: Clone) -> Iterator[Path]:
+    """Yield the folder of the approvals, and delete it after the block."""
+    folder = clone.root / approvals.FOLDER
+    assert not folder.exists()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def approve(clone: Clone, stack: str) -> None:
+    """Approve exactly the changes of a stack that fail the gate."""
+    done = clone.infra("approve", stack, "--reason", "the tests intend this change")
+    assert done.returncode == ExitCode.SUCCESS, done.stdout[-3000:]
+
+
+def properties(report: dict[str, Any]) -> set[tuple[str, str]]:
+    """Return (property, cause) of the changes that need an approval."""
+    return {(item["property"], item["cause"]) for item in report["unexpected"]}
+
+
+def danger_kinds(report: dict[str, Any]) -> set[str]:
+    """Return the kinds of dangers in a gate's report."""
+    return {danger["kind"] for item in report["unexpected"] for danger in item["dangers"]}
+
+
+def key_protections(clone: Clone, stack: str) -> set[bool]:
+    """Return whether the KMS keys of a stack are protected, according to its state."""
+    keys = [resource for resource in clone.state(stack) if resource["type"] == KEY_TYPE]
+    assert len(keys) > 1
+    return {bool(key.get("protect")) for key in keys}
+
+
+def test_a_code_change_of_every_resource_needs_an_approval_by_every_owner(clone: Clone) -> None:
+    """A code change affects services whose configuration is unchanged: the gate and `up` refuse it until approved."""
+    with edited(clone, TAGS_FILE, TAG, OTHER_TAG), approvals_of(clone) as folder:
+        exit_code, report = clone.gate_report("beta")
+        up = clone.infra("up", "beta")
+        approve(clone, "beta")
+        files = sorted(path.relative_to(clone.root).as_posix() for path in folder.glob("*/*.yaml"))
+        approved_exit_code, approved = clone.gate_report("beta")
     assert exit_code == up.returncode == ExitCode.GATE_FAILED
+    assert report["blockers"] == report["expected"] == report["approvals"] == []
+    assert {item["cause"] for item in report["unexpected"]} == {Cause.CODE}
     owners = sorted([*SERVICES, FOUNDATION])
-    assert {finding["rule"] for finding in report["findings"]} == {Rule.OUTSIDE}
-    assert sorted({finding["owner"] for finding in report["findings"]}) == owners
-    assert f"./infra up beta {' '.join(f'--meant {owner}' for owner in owners)}\n" in up.stdout
-    assert expected.returncode == ExitCode.SUCCESS, expected.stdout
+    assert sorted({item["owner"] for item in report["unexpected"]}) == owners
+    assert "  ./infra approve beta --reason ...\n" in up.stdout
+    assert [Path(file).parent.name for file in files] == owners
+    assert approved_exit_code == ExitCode.SUCCESS, approved
+    assert approved["approvals"] == files
+    assert all(item["approved"] for item in approved["unexpected"])
     assert clone.infra("preview", "beta", "--expect-no-changes").returncode == ExitCode.SUCCESS
+
+
+def test_an_approval_covers_exactly_one_value(clone: Clone) -> None:
+    """`up` applies a code change after its approval; the same change with another value is refused."""
+    current, approved, other = (f'{percent}, "percent of the instance' for percent in (80, 81, 82))
+    with approvals_of(clone) as folder:
+        with edited(clone, ALARMS_FILE, current, approved):
+            exit_code, report = clone.gate_report("alpha")
+            refused = clone.infra("up", "alpha")
+            approve(clone, "alpha")
+        owners = {path.parent.name for path in folder.glob("*/*.yaml")}
+        with edited(clone, ALARMS_FILE, current, other):
+            other_exit_code, other_report = clone.gate_report("alpha")
+        with edited(clone, ALARMS_FILE, current, approved):
+            up = clone.infra("up", "alpha")
+            again = clone.infra("preview", "alpha", "--expect-no-changes")
+    assert exit_code == refused.returncode == ExitCode.GATE_FAILED
+    assert properties(report) == {("threshold", Cause.CODE), ("alarmDescription", Cause.CODE)}
+    assert {resource_name(item["urn"]) for item in report["unexpected"]} == {f"{name}-database-cpu" for name in owners}
+    assert other_exit_code == ExitCode.GATE_FAILED
+    assert not any(item["approved"] for item in other_report["unexpected"])
+    assert up.returncode == ExitCode.SUCCESS, up.stdout[-3000:]
+    assert again.returncode == ExitCode.SUCCESS, again.stdout
+    # Without the approvals, the way back needs the option of the sandbox.
+    refused = clone.infra("up", "alpha")
+    assert refused.returncode == ExitCode.GATE_FAILED
+    back = clone.infra("up", "alpha", "--allow-changes")
+    assert back.returncode == ExitCode.SUCCESS, back.stdout[-3000:]
+    assert clone.infra("preview", "alpha", "--expect-no-changes").returncode == ExitCode.SUCCESS
+
+
+def test_lost_protection_alone_is_refused(clone: Clone) -> None:
+    """If only `protect` changes, Pulumi's preview shows no change at all, and the gate and `up` still refuse it."""
+    with edited(clone, KEY_FILE, "protect=protect)", "protect=False)"):
+        preview = clone.infra("preview", "beta", "--expect-no-changes")
+        exit_code, report = clone.gate_report("beta")
+        up = clone.infra("up", "beta")
+    assert preview.returncode == ExitCode.SUCCESS, preview.stdout
+    assert exit_code == up.returncode == ExitCode.GATE_FAILED
+    assert "up to date" not in up.stdout
+    assert properties(report) == {(PROTECT_OPTION, Cause.CODE)}
+    assert all(KEY_TYPE in item["urn"] for item in report["unexpected"])
+    assert danger_kinds(report) == {Kind.LOST_PROTECTION}
+    assert key_protections(clone, "beta") == {True}
+
+
+def test_up_applies_a_change_of_options_only(clone: Clone) -> None:
+    """An environment in which only `protect` would change is not up to date; `up` changes it, in both directions."""
+    assert key_protections(clone, "alpha") == {False}
+    with edited(clone, KEY_FILE, "protect=protect)", "protect=True)"):
+        exit_code, report = clone.gate_report("alpha")
+        up = clone.infra("up", "alpha", "--allow-changes")
+        protections = key_protections(clone, "alpha")
+        again = clone.infra("up", "alpha")
+    assert exit_code == ExitCode.GATE_FAILED
+    assert properties(report) == {(PROTECT_OPTION, Cause.CODE)}
+    assert danger_kinds(report) == set()
+    assert up.returncode == ExitCode.SUCCESS, up.stdout[-3000:]
+    assert "up to date" not in up.stdout
+    assert protections == {True}
+    assert again.returncode == ExitCode.SUCCESS, again.stdout[-3000:]
+    assert "alpha is up to date" in again.stdout
+    refused = clone.infra("up", "alpha")
+    assert refused.returncode == ExitCode.GATE_FAILED
+    assert key_protections(clone, "alpha") == {True}
+    back = clone.infra("up", "alpha", "--allow-changes")
+    assert back.returncode == ExitCode.SUCCESS, back.stdout[-3000:]
+    assert key_protections(clone, "alpha") == {False}
 
 
 def test_the_gate_finds_provider_changes_lost_protection_and_releases_written_by_hand(clone: Clone) -> None:
@@ -247,21 +383,26 @@ def test_the_gate_finds_provider_changes_lost_protection_and_releases_written_by
     path = clone.root / "Pulumi.beta.yaml"
     with restored(path) as text:
         region = "  aws:region: us-east-1\n"
-        edited = text.replace(region, f"{region}  aws:maxRetries: 7\n").replace("1.4.99", "1.5.0")
-        path.write_text(edited.replace("durability: {", "durability: {protect_data: false, "), encoding="utf-8")
+        changed = text.replace(region, f"{region}  aws:maxRetries: 7\n").replace("1.4.99", "1.5.0")
+        path.write_text(changed.replace("durability: {", "durability: {protect_data: false, "), encoding="utf-8")
         exit_code, report = clone.gate_report("beta")
     assert exit_code == ExitCode.GATE_FAILED, report
-    # The environment's own block changed. What the services derive from it is not their own change, hence `outside`.
-    rules = {Rule.PROVIDER, Rule.PROTECT, Rule.NOT_PROMOTED, Rule.OUTSIDE}
-    assert {finding["rule"] for finding in report["findings"]} == rules, report
-    protections = {finding["detail"] for finding in report["findings"] if finding["rule"] == Rule.PROTECT}
-    assert {"protect", "deletionProtection"} <= protections, report
+    assert report["blockers"] == []
+    changes = properties(report)
+    # Only the release and the provider, also as a whole, follow from no field. What follows from the environment's
+    # block cannot be undone.
+    unexplained = {name for name, cause in changes if cause == Cause.UNEXPLAINED and name}
+    assert unexplained == {"maxRetries", "release"}, report
+    assert {(PROTECT_OPTION, Cause.IRREVERSIBLE), ("deletionProtection", Cause.IRREVERSIBLE)} <= changes, report
+    assert Cause.CODE not in {cause for _, cause in changes}
+    assert danger_kinds(report) == {Kind.LOST_PROTECTION}, report
+    assert [item["owner"] for item in report["unexpected"] if item["property"] == "release"] == ["members"]
 
 
 def test_a_new_service_changes_no_existing_resource(clone: Clone) -> None:
     """Enabling a service only creates resources, all of them inside its own component, and the gate passes."""
     with restored(clone.root / "Pulumi.beta.yaml"):
-        clone.edit("Pulumi.beta.yaml", "enabled: false # set it to true to create the service", "enabled: true")
+        clone.edit("Pulumi.beta.yaml", EVENTS_OFF, "enabled: true")
         steps = [step for step in clone.steps("beta") if "pulumi:pulumi:Stack" not in step["urn"]]
         gate = clone.infra("gate", "beta")
     assert len(steps) > 30
@@ -273,6 +414,69 @@ def test_a_new_service_changes_no_existing_resource(clone: Clone) -> None:
     ]
     assert others == []
     assert gate.returncode == ExitCode.SUCCESS, gate.stdout
+
+
+def test_code_is_found_behind_values_that_a_preview_does_not_know(clone: Clone) -> None:
+    """Enabling events is expected. What code adds to its role's policy, which depends on new resources, is not."""
+    with (
+        restored(clone.root / "Pulumi.beta.yaml"),
+        edited(clone, "components/policies/servers.py", POLICY, EXTRA_STATEMENT + POLICY),
+    ):
+        clone.edit("Pulumi.beta.yaml", EVENTS_OFF, "enabled: true")
+        exit_code, report = clone.gate_report("beta")
+    assert exit_code == ExitCode.GATE_FAILED
+    assert {(item["owner"], item["cause"]) for item in report["unexpected"]} == {("events", Cause.CODE)}
+    assert any("s3:*" in item["new"] for item in report["unexpected"])
+
+
+def test_code_that_keeps_a_field_from_acting_is_found(clone: Clone) -> None:
+    """The preview has no change at all, although the file asks for one."""
+    with (
+        restored(clone.root / "Pulumi.beta.yaml"),
+        edited(clone, "components/auto_scaling.py", MINIMUM, f"{MINIMUM} if name != 'socket-servers' else 2"),
+    ):
+        clone.edit("Pulumi.beta.yaml", SOCKET_SIZE, SOCKET_SIZE.replace("{minimum: 2", "{minimum: 3"))
+        exit_code, report = clone.gate_report("beta")
+    assert exit_code == ExitCode.GATE_FAILED
+    assert (KEEP, "minSize") in {(item["operation"], item["property"]) for item in report["unexpected"]}
+
+
+def test_a_declared_service_needs_no_approval(clone: Clone) -> None:
+    """A file in services/ and a block in the environment's file are all that a new service takes."""
+    service = clone.root / "services" / "chat.py"
+    text = (clone.root / "services" / "events.py").read_text(encoding="utf-8")
+    with restored(clone.root / "Pulumi.beta.yaml") as configuration:
+        block = (
+            configuration[configuration.index("    events:") :]
+            .replace("events", "chat")
+            .replace(EVENTS_OFF, "enabled: true")
+        )
+        try:
+            service.write_text(text.replace("events", "chat").replace("400", "450"), encoding="utf-8")
+            (clone.root / "Pulumi.beta.yaml").write_text(
+                configuration + block.replace("events", "chat"), encoding="utf-8"
+            )
+            exit_code, report = clone.gate_report("beta")
+        finally:
+            service.unlink()
+    assert (exit_code, report["unexpected"]) == (ExitCode.SUCCESS, [])
+    assert report["expected"] == ["chat"]
+
+
+def test_the_policy_pack_is_the_gate_for_plain_pulumi(clone: Clone) -> None:
+    """It accepts what the file asks for, and refuses code that only acts when it is not previewed."""
+    pulumi = ("--stack", "beta", "--policy-pack", "policy")
+    with restored(clone.root / "Pulumi.beta.yaml"):
+        clone.edit("Pulumi.beta.yaml", "log_days: 90", "log_days: 120")
+        accepted = clone.infra("pulumi", "preview", *pulumi)
+    with edited(clone, "components/auto_scaling.py", MINIMUM, f"{MINIMUM} if pulumi.runtime.is_dry_run() else 9"):
+        refused = clone.infra("pulumi", "up", "--yes", "--skip-preview", *pulumi)
+    assert accepted.returncode == ExitCode.SUCCESS, accepted.stdout[-3000:]
+    assert refused.returncode != ExitCode.SUCCESS
+    assert "[mandatory]  expected-changes" in refused.stdout
+    groups = [resource for resource in clone.state("beta") if resource["type"] == GROUP_TYPE]
+    assert len(groups) == len(SERVICES)
+    assert 9 not in {group["inputs"]["minSize"] for group in groups}
 
 
 # --- mistakes and failures

@@ -4,6 +4,7 @@ The tests run in this order: each of them leaves the environments as the next on
 """
 
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -14,6 +15,7 @@ import pytest
 from cli.exit_codes import ExitCode
 from release import journal
 from release.environment_file import release_in
+from release.findings import Rule
 from sandbox.emulator import process as emulator
 from sandbox.session import PARALLEL, Session
 from settings.project_files import environment_file
@@ -149,10 +151,47 @@ def test_two_updates_of_an_environment_take_turns(pair: Clone) -> None:
     assert "alpha is up to date" in second_output
 
 
+def test_going_back_without_a_rollback_is_refused(pair: Clone) -> None:
+    """An older release in the file fails the gate and `up`, and no approval changes that."""
+    path = pair.root / environment_file("alpha")
+    content = path.read_bytes()
+    write_release(pair, "0.9.1")
+    exit_code, report = pair.gate_report("alpha")
+    up = pair.infra("up", "alpha")
+    path.write_bytes(content)
+    assert exit_code == up.returncode == ExitCode.GATE_FAILED
+    assert [(finding["rule"], finding["owner"]) for finding in report["blockers"]] == [(Rule.OLDER, "socket")]
+    assert report["unexpected"] == []
+
+
+def test_a_stale_clone_is_refused(pair: Clone) -> None:
+    """A clone whose history does not know the deployed release cannot replace it, even with a newer one."""
+    path, memory = pair.root / environment_file("alpha"), pair.paths.base / "deployed" / "alpha" / "releases.json"
+    content, remembered = path.read_bytes(), memory.read_bytes()
+    git = ["git", "-c", "user.name=Kim", "-c", "user.email=kim@example.com"]
+    subprocess.run([*git, "init", "--quiet"], cwd=pair.root, check=True)
+    subprocess.run([*git, "commit", "--quiet", "--allow-empty", "--message", "Start"], cwd=pair.root, check=True)
+    try:
+        memory.unlink()  # as if another machine had deployed it
+        write_release(pair, "0.9.8")
+        exit_code, report = pair.gate_report("alpha")
+        up = pair.infra("up", "alpha")
+        memory.write_bytes(remembered)
+        known_exit_code, known = pair.gate_report("alpha")
+    finally:
+        path.write_bytes(content)
+        memory.write_bytes(remembered)
+        shutil.rmtree(pair.root / ".git")
+    assert exit_code == up.returncode == ExitCode.GATE_FAILED
+    assert [(finding["rule"], finding["owner"]) for finding in report["blockers"]] == [(Rule.STALE, "socket")]
+    assert known_exit_code == ExitCode.SUCCESS, known
+
+
 @pytest.mark.parametrize(
     ("command", "exit_code", "output"),
     [
         ("up beta", ExitCode.SUCCESS, "beta is up to date"),
+        ("up beta --allow-changes", ExitCode.FAILED, "--allow-changes works in the sandbox only"),
         ("gate beta", ExitCode.SUCCESS, "Gate passed."),
         ("status", ExitCode.SUCCESS, "alpha: cannot compare alpha with AWS"),  # the shell has beta's account
         ("status --no-drift", ExitCode.SUCCESS, "0.9.6"),

@@ -2,15 +2,17 @@
 
 import functools
 import runpy
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
 
+from mocks.aws import Run, run
+from release import journal
 from tests.unit.mistakes import copy_samples
-from tests.unit.pulumi_mocks import Run, run
-from tests.unit.release_builders import copy_release_samples, set_author
+from tests.unit.release_builders import NOW, copy_release_samples, set_author
 
 ROOT = Path(__file__).resolve().parents[2]
 STACKS = ("alpha", "beta", "prod")
@@ -23,6 +25,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="rewrite the golden files; review the difference before you commit it",
     )
+
+
+@pytest.fixture(autouse=True)
+def independent_of_this_machine(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the events of the tests, of November 2026, count on any day, and keep locks out of this user's cache."""
+    monkeypatch.setattr(journal, "current_time", lambda: NOW + timedelta(days=30))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
 
 
 @pytest.fixture

@@ -11,8 +11,9 @@ import pytest
 
 from cli import server_health
 from cli.backends import Backend, CommandResult
+from release.changes import UNKNOWN
 from release.health import Check, Issue, ServerReport
-from settings.project_files import SERVICES_KEY
+from settings.project_files import SERVICES_KEY, environment_file
 from tests.unit.release_builders import ENVIRONMENTS, Clock, child_urn, config_in_file, replace_clock, service_urn
 
 TOO_FEW_SERVERS = Issue(Check.TOO_FEW_SERVERS, "g needs at least 2 healthy servers, but has 0")
@@ -27,7 +28,8 @@ class FakeBackend(Backend):
     """A backend in which every environment has run what its file says for three days.
 
     Attributes:
-        changed_services: The services whose group the next previews change.
+        changed_services: The services whose servers the next previews replace.
+        changed_by_code: Those of them whose servers the program replaces, whatever the configuration is.
         results: How the next updates end, one after the other.
         runs: The arguments of the updates so far.
         remaining_changes: How many times the state changes while someone looks at it.
@@ -42,6 +44,7 @@ class FakeBackend(Backend):
         """Start with every environment deployed, and a next update of members that succeeds."""
         self.folder, self.clock = folder, clock
         self.changed_services, self.results = ["members"], [CommandResult(0)]
+        self.changed_by_code: list[str] = []
         self.runs: list[list[str]] = []
         self.remaining_changes = self.export_count = 0
         self.missing: set[str] = set()
@@ -91,11 +94,20 @@ class FakeBackend(Backend):
         }
 
     def answer_preview(self, stack: str, arguments: list[str]) -> dict[str, Any]:
-        """Return a preview, and write its plan."""
+        """Return a preview, and write its plan. With a configuration file of its own, it shows what code changes."""
         Path(arguments[arguments.index("--save-plan") + 1]).write_text("{}", encoding="utf-8")
-        states = [{"urn": group_urn(name, stack), "parent": service_urn(name, stack)} for name in self.changed_services]
-        steps = [{"op": "update", "urn": state["urn"], "oldState": state, "newState": state} for state in states]
-        return {"steps": steps}
+        if "--config-file" in arguments:
+            file = Path(arguments[arguments.index("--config-file") + 1])
+            assert file.name == environment_file(stack)
+            assert "config:" in file.read_text(encoding="utf-8")
+        changed = self.changed_by_code if "--config-file" in arguments else self.changed_services
+        return {"steps": [self.replaced_servers(name, stack) for name in changed]}
+
+    def replaced_servers(self, service: str, stack: str) -> dict[str, Any]:
+        """Return the step that makes a group use a new version of its launch template."""
+        group = {"urn": group_urn(service, stack), "parent": service_urn(service, stack)}
+        old, new = ({**group, "inputs": {"launchTemplate": {"version": version}}} for version in ("1", UNKNOWN))
+        return {"op": "update", "urn": group["urn"], "oldState": old, "newState": new}
 
     def answer_output(self, stack: str, _arguments: list[str]) -> dict[str, Any]:
         """Return the stack's outputs."""
@@ -128,7 +140,15 @@ class FakeBackend(Backend):
 
     def queue_folder(self, stack: str) -> Path:
         """Return a folder for the queue."""
-        return self.folder / "queue" / stack
+        return self.folder / ".queue" / stack
+
+    def memory_folder(self, stack: str) -> Path:
+        """Return a folder for what was deployed."""
+        return self.folder / ".memory" / stack
+
+    def configuration_file(self, folder: Path, stack: str) -> Path:
+        """Return the environment's file."""
+        return folder / environment_file(stack)
 
     def aws_session(self, stack: str) -> dict[str, Any]:
         """Fail: the tests replace everything that asks AWS."""

@@ -11,9 +11,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from components import type_tokens
-from release import gate, journal
+from release import journal
 from release.environment_file import release_in, services_in
-from release.findings import Finding
 from release.health import GroupStatus, ServerReport
 from release.journal import Event
 from release.promote import Move, Request, Validate, promote
@@ -47,7 +46,7 @@ class Clock:
 def replace_clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Give every command the same artificial clock, and return it."""
     clock = Clock()
-    for module in ("gate", "up", "promote", "rollback", "hold", "sign_off"):
+    for module in ("gate", "up", "promote", "rollback", "hold"):
         monkeypatch.setattr(f"cli.{module}.clock", clock)
     return clock
 
@@ -128,21 +127,6 @@ def step(
         "newState": None if operation == "delete" else new,
         **fields,
     }
-
-
-def preview_findings(
-    *steps: Mapping[str, Any],
-    expected: frozenset[str] = frozenset({"members"}),
-    updates: tuple[Update, ...] | None = None,
-    resources: tuple[Mapping[str, Any], ...] = (),
-    pending: tuple[str, ...] = (),
-) -> list[Finding]:
-    """Return what the gate finds in a preview of beta, where members and payments are deployed."""
-    if updates is None:
-        updates = (make_update({"members": {"release": OLD}, "payments": {"release": OLD}}),)
-    components = ({"urn": MEMBERS}, {"urn": PAYMENTS})
-    state = make_state(*updates, resources=(*components, *resources), pending=pending)
-    return gate.preview_findings({"steps": list(steps)}, state, set(expected))
 
 
 def policy(*statements: Mapping[str, Any]) -> str:
@@ -272,8 +256,9 @@ def group_status(
     version: str = "3",
     refresh: Mapping[str, Any] | None = None,
     targets: list[str] | None = None,
+    start_script: str = "",
 ) -> GroupStatus:
     """Return what AWS reports about GROUP. targets: the states of its targets; by default two healthy ones."""
     group = {"LaunchTemplate": {"Version": version}, "Instances": list(servers)}
     states = ["healthy", "healthy"] if targets is None else targets
-    return GroupStatus(group, refresh, {"arn:x:targetgroup/http/1": states})
+    return GroupStatus(group, refresh, {"arn:x:targetgroup/http/1": states}, start_script)

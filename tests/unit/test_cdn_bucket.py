@@ -1,7 +1,7 @@
 """CdnBucket: who can read the files, and how they are served."""
 
+from mocks.aws import Run
 from tests.unit.policy_statements import statements
-from tests.unit.pulumi_mocks import Run
 
 
 def test_only_the_distribution_can_read_the_files(prod: Run) -> None:

@@ -15,6 +15,7 @@ from syrupy.assertion import SnapshotAssertion
 
 from cli.check import annotation, check
 from cli.exit_codes import ExitCode
+from mocks.aws import run
 from services import all_services
 from settings.check import check_folder, settings_of_stack
 from settings.problems import Problem, Rule, SettingsError
@@ -33,7 +34,6 @@ from tests.unit.mistakes import (
     problems_after,
     wrong_specs,
 )
-from tests.unit.pulumi_mocks import run
 
 SIGN_UP = '{SIGN_UP: "open"}'
 

@@ -27,7 +27,7 @@ A paragraph that begins here
 and names `./infra release-hold` and `./infra unhold`, `services/absent.py`, `services/members.py`, `services/NAME.py`.
 
     ./infra up alpha --diff                  # comments and options of Pulumi are allowed
-    ./infra sign-off 'urn:pulumi:a::b' --rule data --reason "two words" --days 3
+    ./infra approve beta --reason "two words" --days 3
     ./infra status --quick
     python3 -m benchmarks.absent; python3 -m benchmarks.preview
 """
@@ -100,7 +100,7 @@ def test_every_command_is_documented() -> None:
 def test_every_rule_and_exit_code_is_documented() -> None:
     """docs/promotion.md describes every rule of the gate, and every exit code of the commands that deploy."""
     text = (ROOT / "docs" / "promotion.md").read_text(encoding="utf-8")
-    gate = text[text.index("## The gate") : text.index("### Sign-offs")]
+    gate = text[text.index("### What nobody can approve") : text.index("### Approvals")]
     assert re.findall(r"^\| `([a-z-]+)` \|", gate, re.MULTILINE) == list(Rule)
     codes = [code for code in ExitCode if code not in {ExitCode.INCOMPLETE_TEST_RUN, ExitCode.INTERRUPTED}]
     assert re.findall(r"^\| (\d+) \|", text, re.MULTILINE) == [str(code.value) for code in codes]

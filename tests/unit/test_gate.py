@@ -1,20 +1,27 @@
-"""The gate: pure functions on previews, plans, files and sign-offs."""
+"""The gate: what passes, what needs an approval by whom, and what nobody can approve."""
 
-from datetime import date
+import copy
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
 
 from release import gate
-from release.data_protection import DATA_TYPES
-from release.findings import SIGNABLE_RULES, Finding, Rule
-from release.sign_offs import SignOff
-from release.stack_state import owner_of, parents_by_urn
+from release.approvals import Approval, identity
+from release.changes import UNKNOWN, Change
+from release.danger import Kind
+from release.findings import Rule
+from release.gate import Cause, GateResult
+from release.journal import Event
+from release.stack_state import StackState, fingerprint, name_of
 from settings.project_files import ENVIRONMENT_KEY, SERVICES_KEY
-from tests.unit.conftest import program_run
+from tests.unit.gate_builders import GROUP_NAME, Config, Scenario, block, make_scenario
 from tests.unit.release_builders import (
     MEMBERS,
     NEW,
+    NOW,
     OLD,
     PATH,
     PAYMENTS,
@@ -23,213 +30,311 @@ from tests.unit.release_builders import (
     make_event,
     make_state,
     make_update,
-    preview_findings,
     service_urn,
-    step,
 )
 
-TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
-PROVIDER = "urn:pulumi:beta::100xglobal::pulumi:providers:aws::default_7_51_1"
-DATA_LOSS = Finding(Rule.DATA, "urn:a", "would be lost", "members", "replace")
+TODAY = NOW.date()
+LATER = TODAY + timedelta(days=3)
+LAST = replace(PATH, environments=("alpha", "beta"))  # a path on which beta is the last environment
+OLDER = {"version": "0.9.0", "image": "z"}
 
 
-# --- findings in a preview
+def more_servers(config: Config) -> None:
+    """Let members run more servers."""
+    block(config)["sizing"]["instances"]["maximum"] = 5
 
 
-def test_an_expected_change_passes() -> None:
-    """A change of a service whose changes are expected is no finding."""
-    assert preview_findings(step("update", child_urn(MEMBERS, TEMPLATE, "members-template"))) == []
+def no_protection(config: Config) -> None:
+    """Let data of the environment be lost at any time."""
+    config[ENVIRONMENT_KEY]["durability"]["protect_data"] = False
 
 
-def test_an_unexpected_change_is_recognised_by_its_ancestors() -> None:
-    """A resource that is named after members but belongs to payments is an unexpected change in payments."""
-    urn = child_urn(PAYMENTS, TEMPLATE, "members-template")
-    (finding,) = preview_findings(step("update", urn, PAYMENTS))
-    assert (finding.rule, finding.urn, finding.owner, finding.detail) == (Rule.OUTSIDE, urn, "payments", "update")
+def evaluate(scenario: Scenario, *available: Approval, **inputs: Any) -> GateResult:
+    """Return the gate's result for a preview. inputs: what else the gate judges, such as `path`."""
+    return gate.evaluate(replace(scenario.inputs(), **inputs), available, TODAY)
 
 
-def test_what_belongs_to_no_service_belongs_to_the_foundation() -> None:
-    """A change of the network is unexpected unless changes of the foundation are expected."""
-    shared = "urn:pulumi:beta::100xglobal::hundredx:foundation:Foundation$aws:ec2/vpc:Vpc::network-vpc"
-    (finding,) = preview_findings(step("update", shared, ""))
-    assert (finding.rule, finding.owner, finding.detail) == (Rule.OUTSIDE, "foundation", "update")
-    assert preview_findings(step("update", shared, ""), expected=frozenset({"foundation"})) == []
-    assert preview_findings(step("update", shared, ""), expected=frozenset({gate.EVERYTHING})) == []
+def approval(
+    changes: Iterable[Change], by: str = "kim", expires: date = LATER, owner: str = "members", file: str = ""
+) -> Approval:
+    """Return an approval of changes in beta."""
+    content = frozenset(identity(change) for change in changes)
+    return Approval(file or f"{owner}/{by}.yaml", "beta", owner, "the engine needs it", by, expires, content)
 
 
-@pytest.mark.parametrize("resource_type", sorted(DATA_TYPES))
-@pytest.mark.parametrize("operation", ["delete", "replace", "create-replacement", "delete-replaced"])
-def test_losing_data_fails_the_gate(resource_type: str, operation: str) -> None:
-    """Deleting or replacing a resource of any type that holds data is a finding, even in an expected service."""
-    urn = child_urn(MEMBERS, resource_type, "x")
-    findings = preview_findings(step(operation, urn, replaceReasons=["name"]))
-    assert (Rule.DATA, operation) in [(finding.rule, finding.detail) for finding in findings]
+def unexpected_scenario() -> Scenario:
+    """Return a preview in which members gets more servers, and its database another port besides."""
+    scenario = make_scenario(more_servers)
+    scenario.change("members-database-instance", port=5433)
+    return scenario
+
+
+# --- expected and unexpected changes
+
+
+def test_what_follows_from_the_configuration_passes() -> None:
+    """Nobody has to approve it, and the result says what is affected."""
+    result = evaluate(make_scenario(more_servers))
+    assert result.passed
+    assert (result.judged, result.blockers, result.notes, result.used) == ((), (), (), ())
+    assert (result.expected, result.affected, result.changes) == (("members",), ("members",), 1)
+
+
+def test_an_unexpected_change_fails_the_gate() -> None:
+    """It does not follow from the configuration, although it is in a service whose configuration differs."""
+    result = evaluate(unexpected_scenario())
+    assert not result.passed
+    (item,) = result.unapproved
+    assert (name_of(item.change.urn), item.change.property) == ("members-database-instance", "port")
+    assert (item.cause, item.needed, item.is_approved) == (Cause.UNEXPLAINED, 1, False)
+
+
+def test_an_unknown_value_fails_the_gate() -> None:
+    """Nobody can tell what it will be."""
+    scenario = make_scenario(more_servers)
+    scenario.change(GROUP_NAME, maxSize=UNKNOWN)
+    (item,) = evaluate(scenario).unapproved
+    assert item.change.property == "maxSize"
+
+
+def test_a_change_that_comes_from_code_needs_an_approval() -> None:
+    """The new program would change it with the deployed configuration too, so no field explains it."""
+    scenario = make_scenario(more_servers)
+    scenario.baseline = copy.deepcopy(make_scenario().steps)
+    assert evaluate(scenario).passed
+    tampered = Scenario(scenario.deployed, scenario.config, scenario.baseline)
+    tampered.change(GROUP_NAME, maxSize=7)
+    (item,) = evaluate(scenario).unapproved
+    assert (item.change.property, item.cause) == ("maxSize", Cause.CODE)
+
+
+def test_dangerous_changes_come_first() -> None:
+    """Whoever approves many changes sees the worst ones at once."""
+    scenario = unexpected_scenario()
+    scenario.change("core-servers-group", maxSize=9)
+    scenario.change("members-database-instance", publiclyAccessible=True)
+    names = [name_of(item.change.urn) for item in evaluate(scenario).judged]
+    assert names == ["members-database-instance", "members-database-instance", "core-servers-group"]
+
+
+# --- irreversible changes
+
+
+def test_an_irreversible_change_needs_an_approval_although_it_is_expected() -> None:
+    """The deployed environment protects its data, so switching that off is more than an edit."""
+    result = evaluate(make_scenario(no_protection))
+    assert {item.cause for item in result.unapproved} == {Cause.IRREVERSIBLE}
+    assert {danger.kind for item in result.unapproved for danger in item.dangers} == {Kind.LOST_PROTECTION}
+    assert "members-database-instance" in {name_of(item.change.urn) for item in result.unapproved}
+
+
+def test_an_environment_that_does_not_protect_its_data_may_lose_it() -> None:
+    """A service that is removed from it takes its database along."""
+
+    def disable_socket(config: Config) -> None:
+        block(config, "email")["enabled"] = False
+
+    assert evaluate(make_scenario(disable_socket, before=no_protection)).passed
+    assert not evaluate(make_scenario(disable_socket)).passed
+
+
+# --- approvals
+
+
+def test_an_approval_of_exactly_the_change_is_enough() -> None:
+    """The result names its file."""
+    scenario = unexpected_scenario()
+    (item,) = evaluate(scenario).unapproved
+    result = evaluate(scenario, approval([item.change]))
+    assert result.passed
+    assert result.used == ("members/kim.yaml",)
+    assert [sorted(judged.approvers) for judged in result.judged] == [["kim"]]
+
+
+def test_an_approval_of_another_value_is_not_enough() -> None:
+    """The preview may have changed since someone approved it."""
+    scenario = unexpected_scenario()
+    (item,) = evaluate(scenario).unapproved
+    result = evaluate(scenario, approval([replace(item.change, new="5434"), replace(item.change, old="5431")]))
+    assert result.unapproved == (item,)
+    assert result.used == ()
+
+
+def test_an_approval_in_another_owners_folder_is_not_enough() -> None:
+    """Only the owners of a service decide about its resources."""
+    scenario = unexpected_scenario()
+    (item,) = evaluate(scenario).unapproved
+    result = evaluate(scenario, approval([item.change], owner="payments"))
+    assert result.unapproved == (item,)
+
+
+@pytest.mark.parametrize(("days", "passed"), [(-1, False), (0, True), (30, True), (31, False)])
+def test_an_expired_approval_is_not_enough(days: int, *, passed: bool) -> None:
+    """Neither is one that expires too late; one that has expired gets a note."""
+    scenario = unexpected_scenario()
+    (item,) = evaluate(scenario).unapproved
+    result = evaluate(scenario, approval([item.change], expires=TODAY + timedelta(days=days)))
+    assert result.passed is passed
+    assert len(result.notes) == (1 if days < 0 else 0)
+
+
+def test_an_approval_of_one_change_is_not_enough_for_two() -> None:
+    """The changes that need one must all be approved; an approval may contain others."""
+    scenario = unexpected_scenario()
+    scenario.change("members-database-instance", maxAllocatedStorage=9999)
+    first, second = (item.change for item in evaluate(scenario).unapproved)
+    other = replace(first, property="engine")
+    assert [item.change for item in evaluate(scenario, approval([first, other])).unapproved] == [second]
+    assert evaluate(scenario, approval([first]), approval([second, other], file="b.yaml")).passed
+
+
+def test_a_dangerous_change_of_the_last_environment_needs_two_people() -> None:
+    """Two approvals by one person are not enough; elsewhere, one person is."""
+    scenario = make_scenario(more_servers)
+    scenario.change("members-database-instance", publiclyAccessible=True)
+    changes = [item.change for item in evaluate(scenario, path=LAST).unapproved]
+    kim, robin = approval(changes), approval(changes, "robin")
+    assert not evaluate(scenario, kim, replace(kim, file="again.yaml"), path=LAST).passed
+    assert evaluate(scenario, kim, robin, path=LAST).passed
+    assert evaluate(scenario, kim).passed
+    (item,) = evaluate(scenario, kim, path=LAST).unapproved
+    assert (item.needed, sorted(item.approvers), item.is_approved) == (2, ["kim"], False)
+
+
+def test_a_harmless_change_of_the_last_environment_needs_one_person() -> None:
+    """As anywhere."""
+    scenario = unexpected_scenario()
+    (item,) = evaluate(scenario, path=LAST).unapproved
+    assert evaluate(scenario, approval([item.change]), path=LAST).passed
+
+
+# --- what nobody can approve
 
 
 def test_a_pending_operation_fails_the_gate() -> None:
     """After an operation that did not complete, the actual state is unknown."""
-    urn = child_urn(PAYMENTS, TEMPLATE, "t")
-    resource = {"urn": urn, "parent": PAYMENTS}
-    (finding,) = preview_findings(resources=(resource,), pending=(urn,))
-    assert (finding.rule, finding.urn, finding.owner) == (Rule.PENDING, urn, "payments")
+    scenario = make_scenario()
+    urn = scenario.step("payments-servers-group")["urn"]
+    scenario.deployed = replace(scenario.deployed, pending=(urn,))
+    result = evaluate(scenario)
+    assert not result.passed
+    assert [(finding.rule, finding.urn, finding.owner) for finding in result.blockers] == [
+        (Rule.PENDING, urn, "payments")
+    ]
 
 
-def test_every_resource_has_the_right_owner() -> None:
-    """In the whole program, the owner of a resource is the service whose component contains it."""
-    run = program_run("prod")
-    parents = parents_by_urn([{"urn": resource.urn, "parent": resource.parent} for resource in run.resources.values()])
-    for service in run.outputs["services"]:
-        assert {urn for urn in run.resources if owner_of(urn, parents) == service} == run.below(service)
+def deployed_old(stack: str = "beta", *resources: Mapping[str, Any], release: Mapping[str, Any] = OLD) -> StackState:
+    """Return a stack that runs a release of members."""
+    components = {"urn": service_urn("members", stack)}
+    return make_state(make_update({"members": {"release": release}}), resources=(components, *resources), stack=stack)
 
 
-# --- whose changes are expected
-
-
-def test_a_change_is_expected_where_the_configuration_changed() -> None:
-    """Going back from what a failed update began is a change too; equal configuration makes no change expected."""
-    services = {"members": {"release": OLD}, "core": {"release": OLD}}
-    config: dict[str, Any] = {SERVICES_KEY: services, ENVIRONMENT_KEY: {"domain": "d"}}
-    success, failure = make_update(services), make_update({**services, "members": {"release": NEW}}, "failed")
-    assert gate.changed_owners(make_state(success), config) == set()
-    assert gate.changed_owners(make_state(failure, success), config) == {"members"}
-    assert gate.changed_owners(make_state(failure), config) == {"members", "core", "foundation"}
-    assert gate.changed_owners(make_state(success), {**config, ENVIRONMENT_KEY: {"domain": "e"}}) == {"foundation"}
-
-
-@pytest.mark.parametrize(("version", "owners"), [("1", {"members"}), ("2", set())])
-def test_a_deployment_that_was_rolled_back_may_be_tried_again(version: str, owners: set[str]) -> None:
-    """Changes are expected in a service whose group does not use the newest version of its launch template."""
-    services = {"members": {"release": OLD}}
-    config = {SERVICES_KEY: services, ENVIRONMENT_KEY: {"domain": "d"}}
-    resources = ({"urn": MEMBERS}, *group_and_template(version))
-    assert gate.changed_owners(make_state(make_update(services), resources=resources), config) == owners
-
-
-# --- releases that may not be deployed
-
-
-def rules_for_release(
-    stack: str,
-    release: dict[str, Any],
-    *events: Any,
-    is_deployed: bool = True,
-    enabled: bool = True,
+def result_for(
+    release: Mapping[str, Any],
+    *events: Event,
+    state: StackState | None = None,
+    known: Iterable[Mapping[str, Any]] | None = None,
     backend: str = "sandbox",
-) -> list[Rule]:
-    """Return what the gate finds if a file asks for a release of members and the stack runs OLD."""
-    resources = ({"urn": service_urn("members", stack)},) if is_deployed else ()
-    state = make_state(make_update({"members": {"release": OLD}}), resources=resources, stack=stack)
-    config = {SERVICES_KEY: {"members": {"release": release, "enabled": enabled}}}
-    return [finding.rule for finding in gate.release_findings(state, config, events, backend, PATH)]
+    enabled: bool = True,
+) -> GateResult:
+    """Return the result if a file asks for a release of members. known: the releases that this clone knows."""
+    deployed = state or deployed_old()
+    config = {SERVICES_KEY: {"members": {"release": release, "enabled": enabled}}, ENVIRONMENT_KEY: {"domain": "d"}}
+    scenario = Scenario(deployed, config, {})
+    digests = None if known is None else {"members": {fingerprint(each) for each in known}}
+    return gate.evaluate(replace(scenario.inputs(*events, known=digests), backend=backend), (), TODAY)
 
 
-def test_only_a_promoted_release_passes() -> None:
-    """Beta accepts a release only if exactly it was promoted there, on the same backend, and not rolled back since."""
-    promoted = make_event("promote", NEW)
-    assert rules_for_release("beta", OLD) == []
-    assert rules_for_release("beta", NEW) == [Rule.NOT_PROMOTED]
-    assert rules_for_release("beta", NEW, promoted) == []
-    assert rules_for_release("beta", NEW, promoted, backend="aws") == [Rule.NOT_PROMOTED]
-    changed = {**NEW, "environment_variables": {"A": "b"}}
-    assert rules_for_release("beta", changed, promoted) == [Rule.NOT_PROMOTED]
-    rolled_back = make_event("rollback", OLD, "2026-11-21")
-    assert rules_for_release("beta", NEW, promoted, rolled_back) == [Rule.NOT_PROMOTED]
-
-
-def test_some_releases_need_no_promotion() -> None:
-    """Alpha's come from CI, staging is beside the path, and a service's first release comes with its configuration."""
-    assert rules_for_release("alpha", NEW) == []
-    assert rules_for_release("staging", NEW) == []
-    assert rules_for_release("beta", NEW, is_deployed=False) == []
-    assert rules_for_release("beta", NEW, enabled=False) == []
+def rules(result: GateResult) -> list[Rule]:
+    """Return the rules of what nobody can approve."""
+    return [finding.rule for finding in result.blockers]
 
 
 def test_a_release_on_hold_fails_the_gate_until_the_hold_is_lifted() -> None:
     """The newest of a release's `hold` and `unhold` events decides."""
     promoted, hold = make_event("promote", NEW), make_event("hold", NEW, "2026-11-21")
-    assert rules_for_release("beta", NEW, promoted, hold) == [Rule.HELD]
-    assert rules_for_release("beta", NEW, promoted, hold, make_event("unhold", NEW, "2026-11-22")) == []
+    assert rules(result_for(NEW, promoted, hold)) == [Rule.HELD]
+    assert result_for(NEW, promoted, hold, make_event("unhold", NEW, "2026-11-22")).passed
 
 
 def test_a_release_on_hold_that_aws_rolled_back_is_not_tried_again() -> None:
     """It is deployed according to Pulumi, but the next `up` would replace the servers once more."""
-    resources = ({"urn": MEMBERS}, *group_and_template("1"))
-    state = make_state(make_update({"members": {"release": NEW}}), resources=resources)
-    config = {SERVICES_KEY: {"members": {"release": NEW}}}
+    state = deployed_old("beta", *group_and_template("1"), release=NEW)
     events = [make_event("promote", NEW), make_event("hold", NEW, "2026-11-21")]
-    (finding,) = gate.release_findings(state, config, events, "sandbox", PATH)
+    (finding,) = result_for(NEW, *events, state=state).blockers
     assert (finding.rule, finding.urn, finding.owner) == (Rule.HELD, MEMBERS, "members")
-    assert gate.release_findings(state, config, events[:1], "sandbox", PATH) == []
+    assert result_for(NEW, events[0], state=state).passed
 
 
-# --- providers
+def test_a_stale_clone_may_not_replace_a_release_that_it_does_not_know() -> None:
+    """Someone else released it; this clone would revert it without anybody noticing."""
+    promoted = make_event("promote", NEW)
+    assert rules(result_for(NEW, promoted, known=[NEW])) == [Rule.STALE]
+    assert rules(result_for(NEW, promoted, known=[NEW, OLD])) == []
+    assert rules(result_for(NEW, promoted, known=None)) == []
+    assert rules(result_for(OLD, known=[])) == []
 
 
-def provider_plan(urn: str, goal: dict[str, Any], operation: str) -> dict[str, Any]:
-    """Return a plan with one provider."""
-    return {"resourcePlans": {urn: {"goal": goal, "steps": [operation]}}}
+def test_an_older_release_must_come_from_a_rollback_or_a_promotion() -> None:
+    """Going back is never a side effect of another edit."""
+    assert rules(result_for(OLDER)) == [Rule.OLDER]
+    assert result_for(OLDER, make_event("rollback", OLDER)).passed
+    assert result_for(OLDER, make_event("promote", OLDER)).passed
+    assert rules(result_for(OLDER, make_event("rollback", OLDER), make_event("promote", NEW))) == [Rule.OLDER]
+    assert rules(result_for(OLDER, make_event("rollback", {**OLDER, "image": "y"}))) == [Rule.OLDER]
 
 
-@pytest.mark.parametrize(
-    ("plan", "details"),
-    [
-        (provider_plan(PROVIDER, {"inputDiff": {"updates": {"defaultTags": "x"}}}, "same"), ["defaultTags"]),
-        (provider_plan(PROVIDER, {"inputDiff": {}}, "same"), []),
-        (provider_plan(PROVIDER, {}, "update"), ["version"]),
-        (provider_plan(PROVIDER.replace("51", "60"), {"inputDiff": {"adds": {"region": "x"}}}, "create"), ["new"]),
-    ],
-    ids=["settings", "unchanged", "version", "new provider"],
-)
-def test_a_changed_provider_is_a_finding(plan: dict[str, Any], details: list[str]) -> None:
-    """Only the plan shows that a provider changes; no step of the preview does."""
-    state = make_state(resources=({"urn": PROVIDER, "inputs": {"region": "us-east-1"}},))
-    findings = gate.provider_findings(plan, state)
-    assert [(finding.rule, finding.detail) for finding in findings] == [(Rule.PROVIDER, detail) for detail in details]
+def test_a_version_belongs_to_one_image() -> None:
+    """Its settings may change, but under the version that runs or that the journal knows, there is no other build."""
+    rebuilt, configured = {**OLD, "image": "z"}, {**OLD, "environment_variables": {"A": "b"}}
+    assert rules(result_for(rebuilt)) == [Rule.REUSED]
+    assert rules(result_for(configured)) == []
+    assert rules(result_for(NEW, make_event("promote", {**NEW, "image": "z"}))) == [Rule.REUSED]
+    assert result_for(NEW, make_event("hold", {**NEW, "image": "z"}), make_event("promote", NEW)).passed
 
 
-def test_the_first_provider_of_an_environment_is_no_finding() -> None:
-    """A new environment has no resources that a provider could affect."""
-    plan = provider_plan(PROVIDER, {"inputDiff": {"adds": {"region": "x"}}}, "create")
-    assert gate.provider_findings(plan, make_state()) == []
+# --- releases that nobody promoted
 
 
-# --- the result
+def needs_approval(result: GateResult) -> bool:
+    """Tell whether the release itself needs an approval, and nothing else."""
+    assert [item.change.property for item in result.judged] in ([], ["release"])
+    assert result.blockers == ()
+    return not result.passed
 
 
-def sign_off(urn: str = "urn:a", rule: Rule = Rule.DATA, expires: date = date(2026, 12, 1)) -> SignOff:
-    """Return a sign-off."""
-    return SignOff(urn, rule, "restored from staging", "kim", expires)
+def test_only_a_promoted_release_needs_no_approval() -> None:
+    """Exactly it must have been promoted to beta, on the same backend, and not rolled back since."""
+    promoted = make_event("promote", NEW)
+    assert not needs_approval(result_for(OLD))
+    assert needs_approval(result_for(NEW))
+    assert not needs_approval(result_for(NEW, promoted))
+    assert needs_approval(result_for(NEW, promoted, backend="aws"))
+    assert needs_approval(result_for({**NEW, "environment_variables": {"A": "b"}}, promoted))
+    assert needs_approval(result_for(NEW, promoted, make_event("rollback", OLD, "2026-11-21")))
 
 
-@pytest.mark.parametrize("rule", [rule for rule in Rule if rule not in SIGNABLE_RULES])
-def test_pending_operations_and_holds_cannot_be_signed_off(rule: Rule) -> None:
-    """A sign-off cannot make an unknown state known, and a hold has a command of its own."""
-    finding = Finding(rule, "urn:a", "x", "members")
-    result = gate.evaluate([finding], [sign_off(rule=rule)], date(2026, 11, 23), set())
-    assert not result.passed
-    assert result.failures == (finding,)
+def test_some_releases_need_no_promotion() -> None:
+    """Alpha's come from CI, staging is beside the path, and a service's first release comes with its configuration."""
+    assert not needs_approval(result_for(NEW, state=deployed_old("alpha")))
+    assert not needs_approval(result_for(NEW, state=deployed_old("staging")))
+    assert not needs_approval(result_for(NEW, state=make_state(make_update({"members": {"release": OLD}}))))
+    assert not needs_approval(result_for(NEW, enabled=False))
 
 
-def test_a_sign_off_accepts_the_finding_of_its_resource_through_its_last_day() -> None:
-    """Expired sign-offs and sign-offs that are not needed get a note."""
-    expired, unneeded = sign_off("urn:b", expires=date(2026, 1, 1)), sign_off("urn:c")
-    result = gate.evaluate([DATA_LOSS], [sign_off(), expired, unneeded], date(2026, 11, 23), {"members"})
-    assert result.passed
-    assert result.accepted == ((DATA_LOSS, sign_off()),)
-    assert len(result.notes) == 2
-    assert gate.evaluate([DATA_LOSS], [sign_off()], date(2026, 12, 1), set()).passed
-    assert gate.evaluate([DATA_LOSS], [sign_off()], date(2026, 12, 2), set()).failures == (DATA_LOSS,)
+def test_a_release_that_nobody_promoted_can_be_approved() -> None:
+    """Exactly it: another release needs another approval."""
+    scenario = Scenario(
+        deployed_old(), {SERVICES_KEY: {"members": {"release": NEW}}, ENVIRONMENT_KEY: {"domain": "d"}}, {}
+    )
+    (item,) = evaluate(scenario).unapproved
+    assert (item.change.urn, item.change.owner, item.cause) == (MEMBERS, "members", Cause.UNEXPLAINED)
+    assert evaluate(scenario, approval([item.change])).passed
+    scenario.config[SERVICES_KEY]["members"]["release"] = {**NEW, "image": "c"}
+    assert not evaluate(scenario, approval([item.change])).passed
 
 
-def test_a_sign_off_that_expires_too_late_is_not_valid() -> None:
-    """What should be accepted for longer than 30 days is a rule, not an exception."""
-    result = gate.evaluate([DATA_LOSS], [sign_off(expires=date(2026, 12, 24))], date(2026, 11, 23), {"members"})
-    assert result.failures == (DATA_LOSS,)
-    assert len(result.notes) == 1
-    assert gate.evaluate([DATA_LOSS], [sign_off(expires=date(2026, 12, 23))], date(2026, 11, 23), set()).passed
-
-
-def test_a_sign_off_accepts_one_rule() -> None:
-    """Whoever accepted that a database changes did not accept that it is lost."""
-    result = gate.evaluate([DATA_LOSS], [sign_off(rule=Rule.OUTSIDE)], date(2026, 11, 23), set())
-    assert result.failures == (DATA_LOSS,)
+def test_a_resource_of_an_environment_without_history_is_protected() -> None:
+    """Nobody knows whether its data may be lost."""
+    database = child_urn(PAYMENTS, "aws:rds/instance:Instance", "payments-db")
+    assert gate.is_protected(make_state(resources=({"urn": database, "parent": PAYMENTS},)))

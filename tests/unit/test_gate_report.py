@@ -1,148 +1,136 @@
-"""The report of the gate: how it prints its findings, as text, Markdown and JSON, and what the journal keeps of it."""
+"""The report of the gate: how it prints its result, as text, Markdown and JSON, and what the journal keeps of it."""
 
 import json
-from collections.abc import Sequence
-from datetime import date
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import date, timedelta
 
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from release import gate, gate_report
+from release.approvals import Approval, identity
+from release.changes import DELETE, REPLACE, UPDATE, Change
+from release.danger import Danger, Kind
 from release.findings import Finding, Rule
-from release.gate import GateResult
-from release.gate_report import LAYOUTS, Layout
-from release.sign_offs import SignOff
-from settings.project_files import SERVICES_KEY
-from tests.unit.release_builders import (
-    MEMBERS,
-    NEW,
-    OLD,
-    PATH,
-    PAYMENTS,
-    child_urn,
-    make_event,
-    make_state,
-    make_update,
-    preview_findings,
-    step,
+from release.gate import Cause, GateResult, Judged
+from release.gate_report import CAUSES, LAYOUTS, Layout
+from release.stack_state import fingerprint
+from settings.project_files import ENVIRONMENT_KEY, SERVICES_KEY
+from tests.unit.gate_builders import Scenario
+from tests.unit.release_builders import MEMBERS, NEW, NOW, OLD, PAYMENTS, child_urn, make_event, make_state, make_update
+
+TODAY = NOW.date()
+DATABASE = child_urn(MEMBERS, "aws:rds/instance:Instance", "members-database-instance")
+GROUP = child_urn(PAYMENTS, "aws:autoscaling/group:Group", "payments-servers-group")
+VPC = "urn:pulumi:beta::100xglobal::hundredx:foundation:Foundation$aws:ec2/vpc:Vpc::network-vpc"
+LOSES_DATA = Danger(Kind.DATA_LOSS, "is lost together with its data")
+LOSES_PROTECTION = Danger(Kind.LOST_PROTECTION, "changes deletionProtection to false")
+REPLACEMENT = Judged(Change(DATABASE, REPLACE, "", "", "", "members"), Cause.UNEXPLAINED, (LOSES_DATA,), needed=2)
+SIZE = Judged(Change(GROUP, UPDATE, "maxSize", "4", "50", "payments"), Cause.CODE)
+JUDGED = (
+    REPLACEMENT,
+    Judged(
+        Change(DATABASE, REPLACE, "kmsKeyId", json.dumps("a" * 300), '"(known after the update)"', "members"),
+        Cause.UNEXPLAINED,
+        (LOSES_DATA,),
+        frozenset({"Kim <kim@example.com>"}),
+        needed=2,
+    ),
+    SIZE,
+    Judged(Change(GROUP, UPDATE, "option:ignoreChanges", "", '["tags"]', "payments"), Cause.UNEXPLAINED),
+    Judged(Change(VPC, DELETE, "", "{}", "", "foundation"), Cause.IRREVERSIBLE, (LOSES_PROTECTION,)),
 )
 
-TODAY = date(2026, 11, 23)
-DATABASE = child_urn(MEMBERS, "aws:rds/instance:Instance", "members-database-instance")
-TEMPLATE = child_urn(PAYMENTS, "aws:ec2/launchTemplate:LaunchTemplate", "payments-servers-template")
-RULE = child_urn(MEMBERS, "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule", "members-servers-ingress")
-VPC = "urn:pulumi:beta::100xglobal::hundredx:foundation:Foundation$aws:ec2/vpc:Vpc::network-vpc"
-PROVIDER = "urn:pulumi:beta::100xglobal::pulumi:providers:aws::default_7_51_1"
 
-
-def findings_of_every_rule() -> list[Finding]:
-    """Return findings of all rules, as a preview, a plan and the journal produce them."""
-    unprotected = {"backupRetentionPeriod": 7}
-    steps = [
-        step("replace", DATABASE, old_inputs={}, new_inputs={}, replaceReasons=["kmsKeyId"]),
-        step("update", DATABASE, old_inputs={"backupRetentionPeriod": 14}, new_inputs=unprotected),
-        step("update", TEMPLATE, PAYMENTS),
-        step("update", VPC, ""),
-        step("create", RULE, new_inputs={"ipProtocol": "tcp", "fromPort": 22, "toPort": 22, "cidrIpv4": "0.0.0.0/0"}),
-    ]
-    pending = child_urn(MEMBERS, "aws:autoscaling/group:Group", "members-servers-group")
-    resource = {"urn": pending, "parent": MEMBERS}
+def blockers() -> tuple[Finding, ...]:
+    """Return findings of every rule, as the gate produces them."""
+    older = {**OLD, "version": "0.9.0"}
+    services = {name: {"release": NEW} for name in ("members", "payments", "email")} | {"core": {"release": OLD}}
     state = make_state(
-        make_update({"members": {"release": OLD}, "payments": {"release": OLD}}),
-        resources=({"urn": MEMBERS}, {"urn": PAYMENTS}, {"urn": PROVIDER}),
+        make_update({name: {"release": NEW if name == "core" else OLD} for name in services}),
+        resources=tuple({"urn": MEMBERS.replace("members", name)} for name in services),
+        pending=(DATABASE,),
     )
-    plan = {"resourcePlans": {PROVIDER: {"goal": {"inputDiff": {"updates": {"defaultTags": "x"}}}, "steps": ["same"]}}}
-    upgrade = {"resourcePlans": {PROVIDER.replace("51", "60"): {"goal": {}, "steps": ["create"]}}}
-    config = {SERVICES_KEY: {"members": {"release": NEW}, "payments": {"release": NEW}}}
-    events = [make_event("promote", NEW), make_event("hold", NEW, "2026-11-21", reason="loses sessions")]
-    return [
-        *preview_findings(*steps, resources=(resource,), pending=(pending,)),
-        *gate.provider_findings(plan, state),
-        *gate.provider_findings(upgrade, state),
-        *gate.release_findings(state, config, events, "sandbox", PATH),
-    ]
+    rebuilt = {**OLD, "image": "z"}
+    config = {
+        SERVICES_KEY: {**services, "core": {"release": older}, "email": {"release": rebuilt}},
+        ENVIRONMENT_KEY: {"domain": "d"},
+    }
+    hold = make_event("hold", NEW, reason="loses sessions")
+    known = {"members": {fingerprint(OLD)}, "core": {fingerprint(NEW)}, "email": {fingerprint(OLD)}}
+    inputs = Scenario(state, config, {}).inputs(hold, known=known)
+    return gate.evaluate(inputs, (), TODAY).blockers
 
 
-def sign_off(urn: str, rule: Rule, expires: date = date(2026, 11, 26)) -> SignOff:
-    """Return a sign-off by kim."""
-    return SignOff(urn, rule, "restored copy", "kim", expires)
-
-
-def evaluate(findings: Sequence[Finding], sign_offs: Sequence[SignOff] = ()) -> GateResult:
-    """Return the result for a preview with two changes, where changes of members are expected."""
-    return gate.evaluate(findings, sign_offs, TODAY, {"members"}, changes=2)
+def result(judged: Iterable[Judged] = (), findings: Iterable[Finding] = (), **fields: object) -> GateResult:
+    """Return the result for a preview that changes two resources, with different configuration in members."""
+    values: dict[str, object] = {"notes": (), "expected": ("members",), "affected": ("members",), "changes": 2}
+    return GateResult(tuple(findings), tuple(judged), **values | fields)  # type: ignore[arg-type] # tested values
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_gate_that_failed(layout: Layout, snapshot: SnapshotAssertion) -> None:
-    """The report names each resource, what would happen to it, and how to accept what is intended."""
-    findings = findings_of_every_rule()
+    """The report names each resource, what would happen to it, why that needs an approval, and how to approve it."""
+    findings = blockers()
     assert {finding.rule for finding in findings} == set(Rule)
-    assert gate_report.render(evaluate(findings), layout, "beta", " --on aws") == snapshot
+    assert {item.cause for item in JUDGED} == set(Cause) == set(CAUSES)
+    failed = result(JUDGED, findings, notes=("releases/approvals/members/1.yaml has expired",))
+    assert gate_report.render(failed, layout, "beta", " --on aws") == snapshot
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_gate_that_passed(layout: Layout, snapshot: SnapshotAssertion) -> None:
-    """The report names the findings that are signed off."""
-    (finding,) = preview_findings(step("replace", DATABASE, replaceReasons=["kmsKeyId"]))
-    result = evaluate([finding], [sign_off(DATABASE, Rule.DATA)])
-    assert result.passed
-    assert gate_report.render(result, layout, "beta") == snapshot
+    """The report names what was approved, and in which files."""
+    approved = [replace(SIZE, approvers=frozenset({"Kim", "Robin"})), replace(REPLACEMENT, approvers=frozenset("KR"))]
+    passed = result(approved, used=("releases/approvals/payments/1.yaml",))
+    assert passed.passed
+    assert gate_report.render(passed, layout, "beta") == snapshot
+
+
+def test_a_gate_with_findings_that_nobody_can_approve(snapshot: SnapshotAssertion) -> None:
+    """The report does not suggest an approval."""
+    assert gate_report.render(result(findings=blockers()[:1]), "text", "beta") == snapshot
 
 
 def test_a_gate_without_findings(snapshot: SnapshotAssertion) -> None:
-    """The report says how many changes there are, and where changes are expected."""
+    """The report says how many resources change, and whose configuration differs."""
     results = {
-        "one change": gate.evaluate([], [], TODAY, {"members", "payments"}, changes=1),
-        "no change": gate.evaluate([], [], TODAY, set()),
+        "one change": result(changes=1, expected=("foundation", "members")),
+        "no change": result(changes=0, expected=()),
+        "a note": result(changes=0, expected=(), notes=("a note",)),
     }
-    assert {name: gate_report.render(result, "text", "beta") for name, result in results.items()} == snapshot
+    assert {name: gate_report.render(value, "text", "beta") for name, value in results.items()} == snapshot
 
 
-def test_notes_about_sign_offs(snapshot: SnapshotAssertion) -> None:
-    """A sign-off that has expired, expires too late or is not needed gets a note."""
-    sign_offs = {
-        "expired": sign_off(DATABASE, Rule.DATA, date(2026, 11, 22)),
-        "expires too late": sign_off(DATABASE, Rule.DATA, date(2026, 12, 24)),
-        "not needed": sign_off(DATABASE, Rule.DATA),
-    }
-    assert {name: evaluate([], [entry]).notes for name, entry in sign_offs.items()} == snapshot
-
-
-def test_the_json_report_has_the_fields_of_every_finding() -> None:
-    """Other programs get data, and whether each finding is signed off."""
-    (lost,) = preview_findings(step("replace", DATABASE))
-    (unexpected,) = preview_findings(step("update", TEMPLATE, PAYMENTS))
-    result = evaluate([unexpected, lost], [sign_off(DATABASE, Rule.DATA), sign_off(VPC, Rule.OUTSIDE)])
-    report = json.loads(gate_report.render(result, "json", "beta"))
+def test_the_json_report_has_the_fields_of_every_change() -> None:
+    """Other programs get data, and whether each change is approved."""
+    report = json.loads(gate_report.render(result(JUDGED, blockers()), "json", "beta"))
     assert (report["passed"], report["changes"], report["expected"]) == (False, 2, ["members"])
-    assert len(report["notes"]) == 1
-    assert report["findings"] == [
-        {
-            "rule": "outside",
-            "urn": TEMPLATE,
-            "owner": "payments",
-            "detail": "update",
-            "message": unexpected.message,
-            "signed_off_by": None,
-        },
-        {
-            "rule": "data",
-            "urn": DATABASE,
-            "owner": "members",
-            "detail": "replace",
-            "message": lost.message,
-            "signed_off_by": "kim",
-            "reason": "restored copy",
-        },
-    ]
+    assert {entry["rule"] for entry in report["blockers"]} == set(Rule)
+    assert report["unexpected"][1] == {
+        "urn": DATABASE,
+        "operation": "replace",
+        "property": "kmsKeyId",
+        "old": json.dumps("a" * 300),
+        "new": '"(known after the update)"',
+        "owner": "members",
+        "cause": "unexplained",
+        "dangers": [{"kind": "data loss", "message": LOSES_DATA.message}],
+        "approvers": ["Kim <kim@example.com>"],
+        "approved": False,
+    }
+
+
+def test_an_approval_that_has_expired_gets_a_note(snapshot: SnapshotAssertion) -> None:
+    """Otherwise whoever approved a change would wonder why it fails."""
+    state = make_state(make_update({"members": {"release": OLD}}))
+    config = {SERVICES_KEY: {"members": {"release": OLD}}, ENVIRONMENT_KEY: {"domain": "d"}}
+    expires: date = TODAY - timedelta(days=1)
+    expired = Approval("members/1.yaml", "beta", "members", "r", "kim", expires, frozenset({identity(SIZE.change)}))
+    assert gate.evaluate(Scenario(state, config, {}).inputs(), [expired], TODAY).notes == snapshot
 
 
 def test_what_the_journal_keeps(snapshot: SnapshotAssertion) -> None:
-    """The journal keeps the result, and each sign-off that was used."""
-    (finding,) = preview_findings(step("replace", DATABASE))
-    result = evaluate([finding], [sign_off(DATABASE, Rule.DATA)])
-    assert {
-        "gate": gate_report.summary(result),
-        "sign_offs": gate_report.sign_off_summaries(result),
-    } == snapshot
+    """One line with the result; the files of the approvals are a field of their own."""
+    assert gate_report.summary(result([SIZE])) == snapshot

@@ -7,8 +7,8 @@ import pytest
 from components.database_alarms import database_thresholds
 from components.database_restore import final_snapshot_suffix
 from components.isolated_database import IsolatedDatabase, IsolatedDatabaseArgs
+from mocks.aws import Run, run
 from settings.models import DatabaseSizing, FromPointInTime, FromSnapshot
-from tests.unit.pulumi_mocks import Run, run
 
 SERVICES_WITH_DATABASE = ("core", "members", "payments", "email")
 SNAPSHOT = "arn:aws:rds:us-east-1:111111111111:snapshot:s"

@@ -103,7 +103,8 @@ def test_an_event_is_read_as_it_was_written(tmp_path: Path) -> None:
         source="alpha",
         restored_fingerprint="f",
         checks=["no hold"],
-        gate=["passed: 1 change"],
+        gate=["passed: 1 resource changed"],
+        approvals=["releases/approvals/members/1.yaml"],
         sign_offs=["data of members-db, signed off by kim: a copy: of beta"],
         previous_block="      release:\n        version: 1.0.0 # old\n",
     )
@@ -172,22 +173,24 @@ def test_an_invalid_file_is_reported(tmp_path: Path, text: str) -> None:
     assert "releases/members/x.yaml" in str(error.value)
 
 
-@pytest.mark.parametrize("digest", ["", fingerprint(NEW)], ids=["a build", "a release"])
-def test_the_newest_hold_or_unhold_of_a_release_decides(digest: str) -> None:
-    """Another service's release and another build of the version are not on hold."""
-    hold, unhold = make_event("hold", NEW, fingerprint=digest), make_event("unhold", NEW, fingerprint=digest)
+def test_the_newest_hold_or_unhold_of_a_release_decides() -> None:
+    """A hold with a fingerprint is on exactly one release."""
+    hold, unhold = make_event("hold", NEW), make_event("unhold", NEW)
     assert journal.active_hold([hold], "members", NEW) == hold
     assert journal.active_hold([hold, unhold], "members", NEW) is None
     assert journal.active_hold([hold, unhold, hold], "members", NEW) == hold
-    assert journal.active_hold([hold], "members", {**NEW, "image": "another build"}) is None
+    assert journal.active_hold([hold], "members", {**NEW, "environment_variables": {"A": "1"}}) is None
     assert journal.active_hold([hold], "payments", NEW) is None
 
 
-def test_a_hold_on_a_release_is_not_on_the_same_build_with_other_settings() -> None:
-    """Rolling back settings must not hold the good release of the same build. A hold on the build holds both."""
-    other = {**NEW, "environment_variables": {"A": "b"}}
-    assert journal.active_hold([make_event("hold", NEW)], "members", other) is None
-    assert journal.active_hold([make_event("hold", NEW, fingerprint="")], "members", other) is not None
+def test_a_hold_on_a_build_is_on_every_release_of_it() -> None:
+    """Whatever the settings are; another build of the same version is not on hold."""
+    hold = make_event("hold", NEW, fingerprint="")
+    assert journal.active_hold([hold], "members", NEW) == hold
+    assert journal.active_hold([hold], "members", {**NEW, "environment_variables": {"A": "1"}}) == hold
+    assert journal.active_hold([hold], "members", {**NEW, "image": "another build"}) is None
+    assert journal.active_hold([hold, make_event("unhold", NEW)], "members", NEW) == hold
+    assert journal.active_hold([hold, make_event("unhold", NEW, fingerprint="")], "members", NEW) is None
 
 
 def test_a_move_is_pending_until_a_later_event_says_that_it_was_deployed() -> None:

@@ -3,7 +3,7 @@
 import base64
 
 from components.security_group_rules import cidr_label
-from tests.unit.pulumi_mocks import Run
+from mocks.aws import Run
 
 
 def test_servers_have_no_shell_access_and_protect_their_credentials(prod: Run) -> None:

@@ -1,7 +1,7 @@
 """MailDomain: the records that other mail servers check."""
 
 from components.mail_domain import mail_records
-from tests.unit.pulumi_mocks import Run
+from mocks.aws import Run
 
 
 def test_mail_is_signed_and_authorized(prod: Run) -> None:

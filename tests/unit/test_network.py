@@ -3,8 +3,8 @@
 import ipaddress
 
 from foundation.subnets import TIERS, ZONE_LETTERS, subnet_cidr, subnet_ipv6
+from mocks.aws import Run
 from tests.unit.conftest import program_run
-from tests.unit.pulumi_mocks import Run
 
 
 def test_data_subnets_have_no_route_to_the_internet(prod: Run) -> None:

@@ -25,7 +25,7 @@ folder, root, environment = sys.argv[1:]
 sys.path.insert(0, folder)
 sys.path.append(root)
 from ruamel.yaml import YAML
-from tests.unit.pulumi_mocks import run
+from mocks.aws import run
 with open(f"{folder}/Pulumi.{environment}.yaml") as file:
     config = dict(YAML(typ="safe").load(file)["config"])
 program = lambda: runpy.run_path(f"{folder}/__main__.py", run_name="__main__")

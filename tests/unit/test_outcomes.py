@@ -9,7 +9,9 @@ from release.outcomes import GateRecord, record_outcomes
 from release.promote import Request
 from tests.unit.release_builders import NOW, promote_members, promote_release, state_of_file
 
-GATE = GateRecord(["passed: 2 changes, expected in members"], ["data of members-db, signed off by kim: copy"])
+GATE = GateRecord(
+    ["passed: 2 resources changed, configuration differs in members"], ["releases/approvals/members/1.yaml"]
+)
 
 
 def record(folder: Path, minutes: float, *issues: str, backend: str = "sandbox") -> list[Event]:
@@ -32,7 +34,7 @@ def test_a_move_is_pending_until_its_servers_are_healthy(release_folder: Path) -
     assert journal.pending_move(journal.read(release_folder), "members", "beta", "sandbox") == move
     (deployed,) = record(release_folder, 6)
     assert (deployed.kind, deployed.environment, deployed.fingerprint) == ("deployed", "beta", move.fingerprint)
-    assert (deployed.gate, deployed.sign_offs) == (list(GATE.summary), list(GATE.sign_offs))
+    assert (deployed.gate, deployed.approvals) == (list(GATE.summary), list(GATE.approvals))
     assert journal.pending_move(journal.read(release_folder), "members", "beta", "sandbox") is None
     assert record(release_folder, 7) == []
     assert [event.kind for event in journal.read(release_folder, "members")] == ["promote", "failed", "deployed"]

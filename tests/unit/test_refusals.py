@@ -145,6 +145,13 @@ def no_config(folder: Path) -> None:
     roll_back(folder, Request("members", "", "beta", reason="slow"), NOW)
 
 
+def reused_version(folder: Path) -> None:
+    """Promote another build of a version that was promoted before."""
+    promote_members(folder)
+    edit_file(folder, "alpha", "members@sha256:2", "members@sha256:9")
+    promote_members(folder, minutes=1)
+
+
 def invalid_result(folder: Path) -> None:
     """Promote a release for x86 to ARM instances."""
     head, members = read_file(folder, "alpha").split("    members:\n", 1)
@@ -260,6 +267,7 @@ SCENARIOS: dict[str, tuple[Rule, Scenario]] = {
     "soaking": (Rule.SOAKING, soaking),
     "unhealthy": (Rule.UNHEALTHY, unhealthy),
     "an unknown release": (Rule.UNKNOWN_RELEASE, lambda folder: hold(folder, "members", "0.0.0", "slow", NOW)),
+    "a version that was promoted with other content": (Rule.VERSION_REUSED, reused_version),
     "several reasons": (Rule.NOT_ON_PATH, several_reasons),
 }
 

@@ -9,11 +9,13 @@ from syrupy.assertion import SnapshotAssertion
 from cli import hold, server_health
 from cli.backends import CommandResult
 from cli.exit_codes import ExitCode
-from cli.gate import Options, gate
+from cli.gate import Options, approve, gate
 from cli.history import history
 from cli.promote import promote
 from cli.rollback import rollback
-from cli.sign_off import sign_off
+from release import approvals
+from release.danger import Danger, Kind
+from release.errors import RefusedError, Rule
 from release.promote import Request
 from tests.unit.fake_backend import FakeBackend, group_urn, make_backend
 from tests.unit.release_builders import edit_file
@@ -77,20 +79,51 @@ def test_continuing_an_interrupted_deployment(
     assert outputs(steps, capsys) == snapshot
 
 
+def test_promoting_what_already_runs(backend: FakeBackend, capsys: pytest.CaptureFixture[str]) -> None:
+    """There is nothing to do, which is no failure."""
+    assert promote(backend.folder, backend, PROMOTE, OPTIONS, then_up=True) == ExitCode.SUCCESS
+    for then_up in (True, False):
+        capsys.readouterr()
+        assert promote(backend.folder, backend, PROMOTE, OPTIONS, then_up=then_up) == ExitCode.SUCCESS
+        assert capsys.readouterr().out == "members 1.5.0 already runs in beta. There is nothing to do.\n"
+
+
 def test_the_gate(
     backend: FakeBackend,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
     snapshot: SnapshotAssertion,
 ) -> None:
-    """It exits with 3 until the finding is signed off, and notes deployments that AWS rolled back."""
-    folder, urn = backend.folder, group_urn("payments")
+    """It exits with 3 until the changes are approved, and notes deployments that AWS rolled back."""
+    folder = backend.folder
     backend.changed_services = ["payments"]
     monkeypatch.setattr(server_health, "rolled_back_groups", lambda *_: [group_urn("members")])
     steps: list[Step] = [
         ("1 gate", lambda: gate(folder, backend, "beta", "text", OPTIONS), ExitCode.GATE_FAILED),
-        ("2 sign-off", lambda: sign_off(folder, urn, "outside", "its scaling changes", 3), ExitCode.SUCCESS),
+        ("2 approve", lambda: approve(folder, backend, "beta", "its scaling changes", 3), ExitCode.SUCCESS),
         ("3 gate", lambda: gate(folder, backend, "beta", "text", OPTIONS), ExitCode.SUCCESS),
-        ("4 an unknown format", lambda: gate(folder, backend, "beta", "html", OPTIONS), ExitCode.USAGE),
+        ("4 approve again", lambda: approve(folder, backend, "beta", "again", 3), ExitCode.SUCCESS),
+        ("5 an unknown format", lambda: gate(folder, backend, "beta", "html", OPTIONS), ExitCode.USAGE),
     ]
     assert outputs(steps, capsys) == snapshot
+
+
+def test_an_approval_needs_a_reason(backend: FakeBackend) -> None:
+    """Whoever reviews it will ask for it; nothing is previewed or written."""
+    with pytest.raises(RefusedError) as error:
+        approve(backend.folder, backend, "beta", " ", 3)
+    assert error.value.rules == {Rule.REASON_REQUIRED}
+    assert approvals.read(backend.folder, "beta") == []
+
+
+def test_one_person_cannot_approve_a_change_twice(backend: FakeBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dangerous change of the last environment waits for somebody else."""
+    danger = Danger(Kind.DATA_LOSS, "is lost together with its data")
+    monkeypatch.setattr("release.gate.dangers_of", lambda _step: [danger])
+    backend.changed_services = ["payments"]
+    assert approve(backend.folder, backend, "prod", "its scaling changes", 3) == ExitCode.SUCCESS
+    assert approve(backend.folder, backend, "prod", "its scaling changes", 3) == ExitCode.FAILED
+    assert len(approvals.read(backend.folder, "prod")) == 1
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", "Robin")
+    assert approve(backend.folder, backend, "prod", "I agree", 3) == ExitCode.SUCCESS
+    assert gate(backend.folder, backend, "prod", "text", OPTIONS) == ExitCode.SUCCESS

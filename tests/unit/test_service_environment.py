@@ -9,10 +9,10 @@ from components.dashboard import dashboard_body
 from components.policies.documents import ServiceScope
 from components.service_environment import ServiceEnvironment, ServiceEnvironmentArgs
 from components.shared_foundation import ServiceNetwork, SharedFoundation, SharedLoadBalancerRef
+from mocks.aws import Run, run
 from settings.models import Environment, Release, Sizing
 from settings.service_spec import ServiceSpec, SharedLoadBalancerRule
 from tests.unit.policy_statements import statements
-from tests.unit.pulumi_mocks import Run, run
 
 SERVICES = ("core", "members", "payments", "email", "socket")
 # These statements name no resource of the service: their actions take none, or the mocked ARN is the same for all.

@@ -22,7 +22,8 @@ from tests.unit.executables import write_executable
 
 ENGINE = obtain.Engine(Path("pulumi"), "v3.259.0", "test", has_language_host=False)
 BUILD = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests in the background ignores it
 from sandbox.engine import obtain
 try:
     obtain.from_source()

@@ -9,10 +9,9 @@ from syrupy.assertion import SnapshotAssertion
 from cli import queue, server_health
 from cli.backends import CommandResult
 from cli.exit_codes import ExitCode
-from cli.gate import Options, disallowed_option
+from cli.gate import Options, approve, disallowed_option, known_releases, remember_releases
 from cli.promote import promote
 from cli.rollback import rollback
-from cli.sign_off import sign_off
 from cli.up import up
 from common.errors import InfraError
 from release import journal
@@ -56,30 +55,68 @@ def test_what_passed_the_gate_is_applied_and_recorded(backend: FakeBackend, snap
     assert journal_kinds(backend) == ["promote", "deployed"]
     event = journal.read(backend.folder, "members")[-1]
     assert event.gate == snapshot
-    assert event.sign_offs == []
+    assert event.approvals == []
     assert event.fingerprint == fingerprint(requested_release(backend.folder, "beta", "members"))
 
 
 def test_a_failed_gate_applies_nothing(backend: FakeBackend) -> None:
-    """The move stays pending. After a sign-off, the same command continues, and the journal keeps the sign-off."""
+    """The move stays pending. After an approval, the same command continues, and the journal names the approval."""
     backend.changed_services = ["members", "payments"]
     assert promote_and_deploy(backend) == ExitCode.GATE_FAILED
     assert backend.runs == []
     assert journal_kinds(backend) == ["promote"]
-    sign_off(backend.folder, group_urn("payments"), "outside", "both change their scaling", 2)
+    assert approve(backend.folder, backend, "beta", "both change their scaling", 2) == ExitCode.SUCCESS
     assert promote_and_deploy(backend) == ExitCode.SUCCESS
     assert journal_kinds(backend) == ["promote", "deployed"]
-    (line,) = journal.read(backend.folder, "members")[-1].sign_offs
-    assert "outside" in line
-    assert "payments-servers-group" in line
-    assert "both change their scaling" in line
+    (file,) = journal.read(backend.folder, "members")[-1].approvals
+    assert file.startswith("releases/approvals/payments/")
+    assert (backend.folder / file).is_file()
 
 
-def test_an_expected_change_passes_the_gate(backend: FakeBackend) -> None:
-    """`--meant` is for a code change that affects a service whose configuration is unchanged."""
-    backend.changed_services = ["members", "payments"]
-    assert promote_and_deploy(backend, Options(expected=("payments",))) == ExitCode.SUCCESS
+def test_a_change_that_comes_from_code_fails_the_gate(backend: FakeBackend) -> None:
+    """The same service's configuration differs, but the program would also replace its servers without that."""
+    backend.changed_by_code = ["members"]
+    assert promote_and_deploy(backend) == ExitCode.GATE_FAILED
+    assert backend.runs == []
+
+
+def test_the_sandbox_may_accept_every_change(backend: FakeBackend) -> None:
+    """Nobody loses anything there. No approval is recorded, and no baseline is previewed."""
+    backend.changed_services = backend.changed_by_code = ["members", "payments"]
+    assert promote_and_deploy(backend, Options(allow_changes=True)) == ExitCode.SUCCESS
     assert journal_kinds(backend) == ["promote", "deployed"]
+    assert journal.read(backend.folder, "members")[-1].approvals == []
+
+
+def test_aws_accepts_no_change_without_an_approval(backend: FakeBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--allow-changes` works in the sandbox only."""
+    monkeypatch.setattr(FakeBackend, "name", "aws")
+    with pytest.raises(InfraError):
+        up(backend.folder, backend, "beta", Options(allow_changes=True))
+    assert backend.runs == []
+
+
+def test_a_release_that_this_machine_deployed_is_known(backend: FakeBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Although it was never committed; a release that somebody else deployed is not."""
+    monkeypatch.setattr("cli.gate.git", lambda *_: "")
+    assert promote_and_deploy(backend) == ExitCode.GATE_FAILED
+    remember_releases(backend, "beta", backend.config["beta"])
+    assert promote_and_deploy(backend) == ExitCode.SUCCESS
+    deployed = requested_release(backend.folder, "beta", "members")
+    known = known_releases(backend.folder, backend, "beta")
+    assert known is not None
+    assert fingerprint(deployed) in known["members"]
+    assert fingerprint({**deployed, "version": "9.9.9"}) not in known["members"]
+
+
+def test_a_release_that_this_clone_does_not_know_is_not_replaced(
+    backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody else deployed it, and this clone's file is older."""
+    monkeypatch.setattr("cli.gate.git", lambda *_: "")
+    edit_file(backend.folder, "beta", "version: 1.4.2", "version: 1.4.1")
+    assert up(backend.folder, backend, "beta", Options(allow_changes=True)) == ExitCode.GATE_FAILED
+    assert backend.runs == []
 
 
 def test_a_state_that_changed_meanwhile_is_previewed_again(
@@ -102,7 +139,7 @@ def test_a_state_that_changed_meanwhile_is_previewed_again(
     backend.remaining_changes = 1000
     backend.history["beta"].insert(0, ("failed", {}, backend.clock()))
     with pytest.raises(InfraError):
-        up(backend.folder, backend, "beta", Options(expected=("everything",)))
+        up(backend.folder, backend, "beta", Options(allow_changes=True))
     assert len(previews) == 5
     assert len(backend.runs) == 1
 
@@ -156,7 +193,7 @@ def test_a_failed_update_of_another_service_says_nothing_about_a_deployed_releas
     (recorded,) = (backend.folder / journal.FOLDER / "members").glob("*-deployed-*")
     recorded.unlink()
     backend.changed_services, backend.results = ["payments"], [FAILED]
-    assert up(backend.folder, backend, "beta", Options(expected=("payments",))) == ExitCode.FAILED
+    assert up(backend.folder, backend, "beta", Options(allow_changes=True)) == ExitCode.FAILED
     assert journal_kinds(backend) == ["promote"]
 
 
@@ -211,8 +248,9 @@ def test_unhealthy_servers_of_another_service_fail_nothing(
 
 def test_whoever_stops_waiting_loses_no_gate_result(backend: FakeBackend, monkeypatch: pytest.MonkeyPatch) -> None:
     """The journal says that nobody saw the servers become healthy, and keeps what the gate accepted."""
+    backend.changed_services = ["payments"]
+    assert approve(backend.folder, backend, "beta", "both change their scaling", 2) == ExitCode.SUCCESS
     backend.changed_services = ["members", "payments"]
-    sign_off(backend.folder, group_urn("payments"), "outside", "both change their scaling", 2)
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
@@ -221,7 +259,7 @@ def test_whoever_stops_waiting_loses_no_gate_result(backend: FakeBackend, monkey
     assert promote_and_deploy(backend) == ExitCode.UNHEALTHY
     event = journal.read(backend.folder, "members")[-1]
     assert event.kind == "failed"
-    assert (len(event.gate), len(event.sign_offs)) == (1, 1)
+    assert (len(event.gate), len(event.approvals)) == (1, 1)
     assert event.reason
 
 
@@ -316,12 +354,12 @@ def test_the_end_of_up(
     snapshot: SnapshotAssertion,
 ) -> None:
     """The output says what happened and what to do next."""
-    options = Options(expected=("members",))
+    options = Options(allow_changes=True)
     exit_code = ExitCode.SUCCESS
     if ending == "up to date":
         backend.changed_services = []
     elif ending == "gate failed":
-        backend.changed_services, exit_code = ["payments"], ExitCode.GATE_FAILED
+        backend.changed_services, options, exit_code = ["payments"], Options(), ExitCode.GATE_FAILED
     elif ending == "failed":
         backend.results, exit_code = [FAILED], ExitCode.FAILED
     elif ending == "unhealthy":
@@ -337,7 +375,7 @@ def test_the_end_of_up(
     elif ending == "waited":
         monkeypatch.setattr(queue, "POLL_SECONDS", 0.01)
         backend.results = [LOCKED, CommandResult(0)]
-        options = Options(expected=("members",), wait_minutes=1)
+        options = Options(allow_changes=True, wait_minutes=1)
     elif ending == "usage":
         options, exit_code = Options(pulumi_options=("--skip-preview",)), ExitCode.USAGE
     assert up(backend.folder, backend, "beta", options) == exit_code

@@ -1,0 +1,1 @@
+"""The gate as a Pulumi policy pack, for people who run plain Pulumi."""
