@@ -7,6 +7,7 @@ from pathlib import Path
 
 import typer
 
+from cli import secret_scan
 from cli.exit_codes import ExitCode
 from common.console import count, say
 from services import all_services
@@ -24,7 +25,7 @@ def check(folder: Path, output: str) -> int:
         say(f"--format must be text, json or github, but is `{output}`.")
         return ExitCode.USAGE
     environments, problems = check_folder(folder, all_services())
-    problems = sorted([*problems, *read_promotion(folder)[1]])
+    problems = sorted({*problems, *read_promotion(folder)[1], *secret_scan.problems(folder, environments)})
     if output == "json":
         typer.echo(render_json(environments, problems))
     else:

@@ -91,7 +91,7 @@ def _security_group(
     """Create the load balancer's security group. Only the allowed ranges can connect."""
     group = SecurityGroup(
         f"{name}-door",
-        description=f"{name}: the service's own balancer",
+        description=f"{name}: the balancer of this service only",
         vpc_id=args.network.vpc_id,
         revoke_rules_on_delete=True,
         tags=args.tags,

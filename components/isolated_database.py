@@ -199,7 +199,7 @@ class IsolatedDatabase(pulumi.ComponentResource):
         name, args = self._name, self._args
         group = SecurityGroup(
             f"{name}-access",
-            description=f"{name}: reached by the service's servers only",
+            description=f"{name}: reached only by the servers of its service",
             vpc_id=args.vpc_id,
             revoke_rules_on_delete=True,
             tags=args.tags,
@@ -209,8 +209,8 @@ class IsolatedDatabase(pulumi.ComponentResource):
             client_group_id=args.client_security_group_id,
             server_group_id=group.id,
             port=POSTGRES_PORT,
-            egress=RuleLabel(f"{name}-to-database", "PostgreSQL to the service's database"),
-            ingress=RuleLabel(f"{name}-from-servers", "PostgreSQL from the service's servers"),
+            egress=RuleLabel(f"{name}-to-database", "PostgreSQL to the database of this service"),
+            ingress=RuleLabel(f"{name}-from-servers", "PostgreSQL from the servers of this service"),
             tags=args.tags,
             parent=self,
         )

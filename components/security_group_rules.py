@@ -73,7 +73,7 @@ def allow_https_to_internet(
         SecurityGroupEgressRule(
             f"{name}-https-out-{part}",
             security_group_id=security_group_id,
-            description="HTTPS: AWS's services, the registry, partners",
+            description="HTTPS: AWS services, the registry, partners",
             cidr_ipv4=ipv4,
             cidr_ipv6=ipv6,
             ip_protocol="tcp",

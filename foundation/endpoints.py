@@ -49,7 +49,7 @@ def interface_endpoints(
     opts = pulumi.ResourceOptions(parent=parent)
     group = SecurityGroup(
         f"{name}-endpoints",
-        description="AWS's services inside the VPC",
+        description="AWS services inside the VPC",
         vpc_id=vpc_id,
         tags=tags("endpoints"),
         opts=opts,

@@ -12,6 +12,7 @@ class Rule(StrEnum):
     STALE = "stale"
     OLDER = "older"
     REUSED = "reused"
+    IMPOSSIBLE = "impossible"
 
 
 @dataclass(frozen=True, order=True)

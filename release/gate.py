@@ -14,6 +14,7 @@ from typing import Any
 from components import type_tokens
 from release import approvals, code_changes, journal
 from release.approvals import Approval
+from release.aws_limits import impossible_changes
 from release.changes import UPDATE, Change, Preview, as_text, changes_in
 from release.code_changes import CodeChanges
 from release.danger import IRREVERSIBLE, Danger, dangers_of
@@ -236,6 +237,10 @@ def blockers(inputs: Inputs) -> list[Finding]:
             owner_of(urn, parents),
         )
         for urn in deployed.pending
+    ]
+    found += [
+        Finding(Rule.IMPOSSIBLE, urn, message, owner_of(urn, parents))
+        for urn, message in impossible_changes(inputs.preview)
     ]
     return found + held_findings(deployed, inputs.config, inputs.events) + stale_findings(inputs)
 

@@ -56,7 +56,7 @@ def check_folder(
         problems += own_problems
         if settings:
             environments[name] = settings
-    problems += [_problem_at(documents[name], violation) for name, violation in check_environments(environments)]
+    problems += [problem_at(documents[name], violation) for name, violation in check_environments(environments)]
     return environments, sorted(set(problems))
 
 
@@ -112,11 +112,11 @@ def check_config(
         settings = Settings.model_validate(values | {"name": environment, "account_id": accounts[0]})
     except ValidationError as error:
         violations = violations_of(error, Settings)
-        return None, problems + [_problem_at(document, violation) for violation in violations]
-    return settings, problems + [_problem_at(document, violation) for violation in check_environment(settings, specs)]
+        return None, problems + [problem_at(document, violation) for violation in violations]
+    return settings, problems + [problem_at(document, violation) for violation in check_environment(settings, specs)]
 
 
-def _problem_at(document: YamlDocument, violation: Violation) -> Problem:
+def problem_at(document: YamlDocument, violation: Violation) -> Problem:
     """Return the problem of a file that breaks a rule. It shows the path without `config` and the key's namespace."""
     location, rule, message = violation
     if location == ("name",):  # from the name of the file or stack, so it has no position in the file

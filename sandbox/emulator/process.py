@@ -91,7 +91,7 @@ def log_file(paths: Paths) -> Path:
 def code_version() -> str:
     """Return a digest of the emulator's code. An emulator that was started from other code must be restarted."""
     digest = hashlib.sha256()
-    for file in (REQUIREMENTS, HERE / "serve.py", *sorted((HERE / "patches").glob("*.py"))):
+    for file in (REQUIREMENTS, HERE / "serve.py", *sorted(HERE.glob("*/*.py"))):
         digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
 

@@ -25,7 +25,7 @@ from hypercorn.config import Config
 from ministack import app as ministack_app
 from ministack.core import persistence
 
-from sandbox.emulator import patches
+from sandbox.emulator import patches, rules
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -199,4 +199,5 @@ async def main(descriptor: int, idle_seconds: float) -> None:
 if __name__ == "__main__":
     os.umask(0o077)
     patches.apply()
+    rules.apply()
     asyncio.run(main(int(sys.argv[1]), float(sys.argv[2])))

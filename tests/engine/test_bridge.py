@@ -1,5 +1,6 @@
 """Tests of the bridge: small programs on the real engine show each step in a resource's life."""
 
+import json
 import os
 import signal
 import subprocess
@@ -346,7 +347,13 @@ with prestart.started({command!r}, {environment!r}) as socket_path:
 def test_a_retried_request_gets_the_first_response(lab: Lab) -> None:
     """The emulator recognizes a retry by the SDK's invocation ID; a new request for the same role is a conflict."""
     variables = lab.session.environment("test")
-    role = {"Action": "CreateRole", "RoleName": "retried", "AssumeRolePolicyDocument": "{}", "Version": "2010-05-08"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": []})
+    role = {
+        "Action": "CreateRole",
+        "RoleName": "retried",
+        "AssumeRolePolicyDocument": document,
+        "Version": "2010-05-08",
+    }
     form = urllib.parse.urlencode(role).encode()
 
     def status(invocation_id: str) -> int:

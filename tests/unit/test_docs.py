@@ -1,5 +1,6 @@
 """The documents: what they say about the repository is true."""
 
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,6 +39,22 @@ message = f"  ./infra promote {service} --into {target}"
 """
 
 
+def rules_in(tree: ast.Module) -> Iterator[tuple[str, str, str]]:
+    """Yield (name, docstring, source) of each rule in a module. The emulator's modules need packages of their own."""
+    constants: dict[str, str] = {}
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
+            constants[ast.unparse(node.targets[0])] = str(node.value.value)
+        if not isinstance(node, ast.FunctionDef):
+            continue
+        for decorator in node.decorator_list:
+            source = next(keyword.value for keyword in getattr(decorator, "keywords", ()) if keyword.arg == "source")
+            text = ast.unparse(source).strip("f'\"")
+            for name, value in constants.items():
+                text = text.replace(f"{{{name}}}", value)
+            yield node.name, ast.get_docstring(node) or "", text
+
+
 def test_the_table_of_patches_matches_the_source() -> None:
     """docs/emulator.md lists every patch of the emulator with its docstring, and no other patch."""
     files = sorted((ROOT / "sandbox" / "emulator" / "patches").glob("*.py"))
@@ -45,8 +62,24 @@ def test_the_table_of_patches_matches_the_source() -> None:
     patches = re.findall(r'^@gap\ndef (\w+)\(\) -> None:\n    """(.*?)"""', source, re.MULTILINE | re.DOTALL)
     assert len(patches) == source.count("\n@gap\n") > 15
     text = (ROOT / "docs" / "emulator.md").read_text(encoding="utf-8")
-    table = re.findall(r"^\| `(\w+)` \| (.*) \|$", text, re.MULTILINE)
+    table = re.findall(r"^\| `(\w+)` \| ([^|]*) \|$", text, re.MULTILINE)
     assert table == [(name, " ".join(docstring.split())) for name, docstring in patches]
+
+
+# Parsed while tests are collected, see test_architecture.py.
+RULES = [
+    row
+    for file in sorted((ROOT / "sandbox" / "emulator" / "rules").glob("*.py"))
+    for row in rules_in(ast.parse(file.read_text(encoding="utf-8")))
+]
+
+
+def test_the_table_of_rules_matches_the_source() -> None:
+    """docs/emulator.md lists every rule of the emulator with its docstring and its source, and no other rule."""
+    text = (ROOT / "docs" / "emulator.md").read_text(encoding="utf-8")
+    table = re.findall(r"^\| `(\w+)` \| ([^|]*) \| \[source\]\((.*)\) \|$", text, re.MULTILINE)
+    assert table == RULES
+    assert len(RULES) > 20
 
 
 def test_documents_and_messages_name_only_what_exists() -> None:

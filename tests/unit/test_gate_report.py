@@ -10,7 +10,7 @@ from syrupy.assertion import SnapshotAssertion
 
 from release import gate, gate_report
 from release.approvals import Approval, identity
-from release.changes import DELETE, REPLACE, UPDATE, Change
+from release.changes import DELETE, REPLACE, UPDATE, Change, Preview
 from release.danger import Danger, Kind
 from release.findings import Finding, Rule
 from release.gate import Cause, GateResult, Judged
@@ -18,7 +18,18 @@ from release.gate_report import CAUSES, LAYOUTS, Layout
 from release.stack_state import fingerprint
 from settings.project_files import ENVIRONMENT_KEY, SERVICES_KEY
 from tests.unit.gate_builders import Scenario
-from tests.unit.release_builders import MEMBERS, NEW, NOW, OLD, PAYMENTS, child_urn, make_event, make_state, make_update
+from tests.unit.release_builders import (
+    MEMBERS,
+    NEW,
+    NOW,
+    OLD,
+    PAYMENTS,
+    child_urn,
+    make_event,
+    make_state,
+    make_update,
+    step,
+)
 
 TODAY = NOW.date()
 DATABASE = child_urn(MEMBERS, "aws:rds/instance:Instance", "members-database-instance")
@@ -60,7 +71,8 @@ def blockers() -> tuple[Finding, ...]:
     hold = make_event("hold", NEW, reason="loses sessions")
     known = {"members": {fingerprint(OLD)}, "core": {fingerprint(NEW)}, "email": {fingerprint(OLD)}}
     inputs = Scenario(state, config, {}).inputs(hold, known=known)
-    return gate.evaluate(inputs, (), TODAY).blockers
+    smaller = step(UPDATE, DATABASE, old_inputs={"allocatedStorage": 30}, new_inputs={"allocatedStorage": 20})
+    return gate.evaluate(replace(inputs, preview=Preview({"steps": [smaller]}, {})), (), TODAY).blockers
 
 
 def result(judged: Iterable[Judged] = (), findings: Iterable[Finding] = (), **fields: object) -> GateResult:

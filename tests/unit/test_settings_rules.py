@@ -25,6 +25,10 @@ SIGN_UP = '{SIGN_UP: "open"}'
         '{TOKENIZER_MODEL: "m"}',
         '{DB_SECRET_ARN: "arn"}',
         '{API_KEY_ENABLED: "true"}',
+        '{SALT_ROUNDS: "twelve"}',
+        '{PUBLIC_KEY: "a1b2c3d4e5f6a7b8"}',
+        '{STRIPE_PUBLISHABLE_KEY: "pk_test_a1b2c3d4e5f6"}',
+        '{SORT_KEY: "created_at"}',
     ],
 )
 def test_a_variable_that_only_resembles_a_secret_is_accepted(samples: Path, variables: str) -> None:
@@ -39,6 +43,14 @@ def test_a_variable_that_only_resembles_a_secret_is_accepted(samples: Path, vari
         '{STRIPE_SECRET: "abcdefgh"}',
         '{ACCESS_TOKEN: "abcdefgh"}',
         '{X: "-----BEGIN RSA PRIVATE KEY-----"}',
+        *(f'{{{name}: "hunter2x"}}' for name in ("SIGNING_KEY", "ENCRYPTION_KEY", "JWT_KEY", "SALT", "GITHUB_PAT")),
+        '{PASSWORDS: "one,two"}',
+        '{MAPS_KEY: "a1b2c3d4e5f6a7b8"}',
+        '{X: "github_pat_11ABCDEFG0123456789ab"}',
+        '{X: "xoxb-123456789012-abcdef"}',
+        '{X: "https://hooks.slack.com/services/T0001/B0001/abcdefgh"}',
+        '{X: "Server=db;User Id=app;Pwd=hunter2"}',
+        '{X: "eyJhbGciOiJI.eyJzdWIiOiIx.c2lnbmF0dXJl"}',
     ],
 )
 def test_a_variable_that_looks_like_a_secret_is_reported(samples: Path, variables: str) -> None:

@@ -230,3 +230,18 @@ def ec2_launch_templates_keep_the_disk_key() -> None:
     for name in ("_create_launch_template", "_create_launch_template_version"):
         wrap(ec2, name, create_version)
     wrap(ec2, "_lt_data_xml", version_xml)
+
+
+@gap
+def ec2_rules_for_all_protocols_have_no_ports() -> None:
+    """A rule for all protocols has no ports, whatever a request says, so a group can lose its default rule."""
+
+    def parse(original: Handler, *arguments: Any) -> Any:
+        rules = original(*arguments)
+        for rule in rules:
+            if rule["IpProtocol"] == "-1":
+                rule.pop("FromPort", None)
+                rule.pop("ToPort", None)
+        return rules
+
+    wrap(ec2, "_parse_ip_permissions", parse)

@@ -15,17 +15,17 @@ def gap(function: Callable[[], None]) -> Callable[[], None]:
 
 
 def wrap(module: Any, name: str, wrapper: Handler) -> None:
-    """Replace `module.name` with `wrapper(original, *arguments)`, in the module's table of actions too."""
+    """Replace `module.name` with `wrapper(original, *arguments)`, in the module's tables of actions too."""
     original = getattr(module, name)
 
     def replacement(*arguments: Any, **keywords: Any) -> Any:
         return wrapper(original, *arguments, **keywords)
 
     setattr(module, name, replacement)
-    actions = getattr(module, "_ACTION_MAP", {})
-    for action, handler in list(actions.items()):
-        if handler is original:
-            actions[action] = replacement
+    for actions in [table for table in vars(module).values() if isinstance(table, dict)]:
+        for action, handler in list(actions.items()):
+            if handler is original:
+                actions[action] = replacement
 
 
 def persist(module: Any, name: str, store: Any) -> None:
