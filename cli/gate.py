@@ -95,7 +95,6 @@ def gate(folder: Path, backend: Backend, environment: str, layout: str, options:
     reviewed = review_once(folder, backend, environment, options)
     groups = server_health.rolled_back_groups(backend, reviewed.deployed, reviewed.deployed.services())
     notes = [f"AWS rolled back the last deployment of {name_of(urn)}; `up` will try it again" for urn in groups]
-    notes += journal.problems(folder)
     result = replace(reviewed.result, notes=(*reviewed.result.notes, *notes))
     chosen: Layout = next(name for name in LAYOUTS if name == layout)
     typer.echo(gate_report.render(result, chosen, environment, backend.suffix))

@@ -61,10 +61,8 @@ BOOKKEEPING = frozenset({"__defaults", "__meta"})  # what a provider's bridge no
 AUTOMATIC_NAME = re.compile(r"-[0-9a-f]{7}$")
 ENVIRONMENT_LINE = re.compile(r"^echo (?P<content>[A-Za-z0-9+/=]*) \| base64 -d > /etc/service\.env$")
 MISSING = "(missing)"
-SHOWN_LENGTH, CONTEXT = (
-    200,
-    40,
-)  # how many characters of a long value are shown, and how many of them before a difference
+SHOWN_LENGTH = 200  # how many characters of a long value are shown
+CONTEXT = 40  # how many of them are before a difference
 
 
 @dataclass(frozen=True, order=True)
