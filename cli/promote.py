@@ -17,7 +17,7 @@ from release.environment_file import read_text, releases_in
 from release.errors import JournalError, RefusedError, Rule, refused
 from release.promote import Move, Request, Validate
 from release.promote import promote as move_release
-from release.stack_state import fingerprint
+from release.stack_state import fingerprint, is_same_release
 from services import all_services
 from settings.check import check_folder
 from settings.problems import Problem
@@ -60,8 +60,10 @@ def is_repeated(error: InfraError) -> bool:
 def running_version(folder: Path, backend: Backend, request: Request) -> str:
     """Return the version that the target's file asks for, if the target runs exactly that release; otherwise empty."""
     release = releases_in(read_text(folder, request.target)).get(request.service) or {}
-    is_running = backend.exists(request.target) and backend.state(request.target).release(request.service) == release
-    return str(release.get("version")) if is_running else ""
+    if not backend.exists(request.target):
+        return ""
+    running = backend.state(request.target).release(request.service)
+    return str(release.get("version")) if is_same_release(running, release) else ""
 
 
 def attempt(folder: Path, backend: Backend, request: Request) -> Move:

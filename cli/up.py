@@ -22,7 +22,7 @@ from release import gate as rules
 from release import gate_report, journal, outcomes
 from release.environment_file import read_text, releases_in
 from release.outcomes import GateRecord
-from release.stack_state import PROVIDER_PREFIX, StackState, fingerprint, name_of, type_of
+from release.stack_state import PROVIDER_PREFIX, StackState, fingerprint, is_same_release, name_of, type_of
 from sandbox.session import pending_message
 
 WHEN_LOCKED = "Run the same command again when it has finished, or add --wait MINUTES to wait in the queue."
@@ -167,7 +167,8 @@ def report_failure(folder: Path, backend: Backend, deployed: StackState, applied
     issues = deployed.health_issues("") or ["the update stopped before it changed anything"]
     for service, release in releases_in(read_text(folder, environment)).items():
         move = journal.pending_move(events, service, environment, backend.name)
-        if move and move.fingerprint == fingerprint(release) and deployed.release(service) != release:
+        is_missing = not is_same_release(deployed.release(service), release)
+        if move and move.fingerprint == fingerprint(release) and is_missing:
             outcomes.record_outcome(folder, move, issues, applied.gate, clock())
     if applied.expected is not None:
         say(

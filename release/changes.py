@@ -11,12 +11,12 @@ import itertools
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from release.provider_changes import is_provider, is_upgraded, provider_settings, upgrades
 from release.stack_state import (
-    PROVIDER_PREFIX,
     STACK_TYPE,
     StackState,
     owner_of,
@@ -210,12 +210,21 @@ def changes_in(preview: Preview, deployed: StackState) -> list[Change]:
     """Return every change in a preview, sorted."""
     parents = deployed_parents(preview, deployed)
     found: set[Change] = set()
+    upgraded = upgrades(preview.plan, deployed.resources)
     for step in preview.steps:
-        if type_of(step["urn"]) != STACK_TYPE:  # the stack itself changes with its outputs
-            found |= set(step_changes(step, owner_of(step["urn"], parents)))
-    found |= set(plan_changes(preview.plan, parents))
+        if type_of(step["urn"]) != STACK_TYPE and step["urn"] not in upgraded:  # the stack changes with its outputs
+            changes = step_changes(step, owner_of(step["urn"], parents))
+            found |= {change for change in changes if not is_upgrade(change, upgraded)}
+    found |= {*plan_changes(preview.plan, parents), *provider_changes(preview, deployed, parents)}
     names = automatic_names(preview)
     return sorted({replace(change, new=with_stable_names(change.new, names)) for change in found})
+
+
+def is_upgrade(change: Change, upgraded: Mapping[str, str]) -> bool:
+    """Tell whether a change only moves a resource to the next version of its provider."""
+    if change.property != f"{OPTION}provider" or not change.old or not change.new:
+        return False
+    return is_upgraded(json.loads(change.old), json.loads(change.new), upgraded)
 
 
 def automatic_names(preview: Preview) -> dict[str, str]:
@@ -300,13 +309,12 @@ def option_changes(
 
 
 def plan_changes(plan: Mapping[str, Any], parents: Mapping[str, str]) -> Iterator[Change]:
-    """Yield options that only a plan shows, and changes of providers, which no step shows."""
+    """Yield options that only a plan shows."""
     for urn, entry in (plan.get("resourcePlans") or {}).items():
         goal, steps = entry.get("goal") or {}, entry.get("steps") or []
-        owner = owner_of(urn, parents)
-        if type_of(urn).startswith(PROVIDER_PREFIX):
-            yield from provider_changes(urn, goal, steps, owner)
+        if is_provider(urn):
             continue
+        owner = owner_of(urn, parents)
         operation = next((kind for kind in steps if kind != "same"), UPDATE)
         operation = REPLACE if operation in REPLACING else CREATE if operation in CREATING else UPDATE
         for key, default in PLAN_OPTIONS.items():
@@ -325,15 +333,14 @@ def is_type_alias(alias: Mapping[str, Any]) -> bool:
     return {key for key, value in alias.items() if value} == {"Type"} and str(alias["Type"]).startswith("aws:")
 
 
-def provider_changes(urn: str, goal: Mapping[str, Any], steps: Iterable[str], owner: str) -> Iterator[Change]:
-    """Yield the changes of a provider. Its settings affect every resource that uses it."""
-    difference = goal.get("inputDiff") or {}
-    for name, value in sorted({**(difference.get("adds") or {}), **(difference.get("updates") or {})}.items()):
-        yield Change(urn, UPDATE, name, "", as_text(canonical(value)), owner)
-    for name in difference.get("deletes") or []:
-        yield Change(urn, UPDATE, str(name), as_text("(set)"), "", owner)
-    for kind in steps:
-        if kind != "same":
+def provider_changes(preview: Preview, deployed: StackState, parents: Mapping[str, str]) -> Iterator[Change]:
+    """Yield the changes of providers. Their settings affect every resource that uses them."""
+    for setting in provider_settings(preview.plan, deployed.resources, canonical):
+        urn, owner = setting.urn, owner_of(setting.urn, parents)
+        if setting.name:
+            old, new = (MISSING if value is None else value for value in (setting.old, setting.new))
+            yield Change(urn, UPDATE, setting.name, as_text(old), as_text(new), owner)
+        for kind in setting.steps:
             operation = CREATE if kind in CREATING else DELETE if kind in DELETING else UPDATE
             yield Change(urn, operation, "", "", "", owner)
 

@@ -6,7 +6,7 @@ What will run side by side in an environment should have run side by side in the
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from release.stack_state import Update
+from release.stack_state import Update, is_same_release
 
 Releases = Mapping[str, Mapping[str, Any]]
 
@@ -34,7 +34,7 @@ def differing_services(releases: Releases, deployed: Releases, environment: str)
     differences = []
     for service, release in sorted(releases.items()):
         other = deployed.get(service)
-        if other == release:
+        if is_same_release(other, release):
             continue
         version = other.get("version") if other else "none"
         settings = ", with different settings" if other and version == release.get("version") else ""

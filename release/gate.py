@@ -26,7 +26,7 @@ from release.field_effects import FieldEffects
 from release.findings import Finding, Rule
 from release.intent import Expectation, Intent, read_intent
 from release.promotion_path import PromotionPath
-from release.stack_state import StackState, fingerprint, owner_of, parents_by_urn
+from release.stack_state import StackState, fingerprint, is_same_release, owner_of, parents_by_urn
 from settings.project_files import ENVIRONMENT_KEY, PROJECT, SERVICES_KEY, environment_file
 from settings.service_spec import ServiceSpec
 
@@ -282,7 +282,7 @@ def stale_findings(inputs: Inputs) -> list[Finding]:
     found = []
     stack = inputs.deployed.stack
     for service, release, current in moving_releases(inputs.deployed, inputs.config):
-        if current is None or current == release:
+        if current is None or is_same_release(current, release):
             continue
         rules = [stale_release, older_release, reused_version]
         message = next(filter(None, (rule(inputs, service, release, current) for rule in rules)), None)
@@ -341,7 +341,7 @@ def release_changes(inputs: Inputs) -> list[Judged]:
     """
     stack, result = inputs.deployed.stack, []
     for service, release, current in moving_releases(inputs.deployed, inputs.config):
-        if not inputs.path.requires_promotion(stack) or current is None or current == release:
+        if not inputs.path.requires_promotion(stack) or current is None or is_same_release(current, release):
             continue
         move = journal.last_move(inputs.events, service, stack, inputs.backend)
         if move is None or move.fingerprint != fingerprint(release):

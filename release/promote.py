@@ -16,7 +16,7 @@ from release.gate import backend_option
 from release.health import ServerReport
 from release.journal import MOVES, Event, writing
 from release.promotion_path import PromotionPath, format_minutes
-from release.stack_state import StackState, fingerprint
+from release.stack_state import StackState, fingerprint, is_same_release
 from settings.project_files import environment_file
 
 Validate = Callable[[str, str], Sequence[str]]  # a file's name and its new text; returns the problems that it would add
@@ -180,7 +180,7 @@ def review_deployment(request: Request, release: Mapping[str, Any], evidence: Ev
     if deployed is None:
         message = f"{request.service} is not deployed to {request.source}. Deploy it first:{command}"
         return [Refusal(Rule.NOT_DEPLOYED, message)], []
-    if deployed != release:
+    if not is_same_release(deployed, release):
         same_version = deployed.get("version") == release.get("version")
         settings = " with different settings" if same_version else ""
         message = (

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from pydantic import ValidationError
+
 from components import type_tokens
+from settings.models import Release
 from settings.project_files import ENVIRONMENT_KEY, PROMOTION_KEY, SERVICES_KEY
 
 STACK_TYPE = "pulumi:pulumi:Stack"
@@ -115,7 +118,7 @@ class StackState:
         for update in self.updates_since_destroy():
             if update.kind != "update":
                 continue
-            if update.releases().get(service) != release:
+            if not is_same_release(update.releases().get(service), release):
                 break
             since = update.ended if update.succeeded else since
         return since
@@ -171,9 +174,28 @@ class StackState:
         return services
 
 
+def without_defaults(release: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a release without the values that it would have anyway; as it is if it is not valid."""
+    try:
+        return Release.model_validate(release).model_dump(exclude_defaults=True)
+    except ValidationError:
+        return release
+
+
 def fingerprint(release: Mapping[str, Any]) -> str:
-    """Return a digest of a release's content; it does not depend on how the release is written."""
-    return hashlib.sha256(json.dumps(release, sort_keys=True, default=str).encode()).hexdigest()[:16]
+    """Return a digest of a release's content; it does not depend on how the release is written.
+
+    A default that one file spells out and another leaves out makes no difference.
+    """
+    content = json.dumps(without_defaults(release), sort_keys=True, default=str)
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+def is_same_release(one: Mapping[str, Any] | None, other: Mapping[str, Any] | None) -> bool:
+    """Tell whether two releases have the same content."""
+    if one is None or other is None:
+        return one is other
+    return one == other or fingerprint(one) == fingerprint(other)
 
 
 def name_of(urn: str) -> str:

@@ -9,7 +9,7 @@ from release import journal
 from release.gate import backend_option
 from release.journal import Event
 from release.promotion_path import PromotionPath, format_minutes
-from release.stack_state import StackState, fingerprint, name_of, owner_of, parents_by_urn
+from release.stack_state import StackState, fingerprint, is_same_release, name_of, owner_of, parents_by_urn
 from settings.project_files import environment_file
 
 DRIFT_NAMES = 3  # how many drifted resources one cell of the table names
@@ -57,7 +57,7 @@ def cell(service: str, environment: str, table: Table) -> list[str]:
     lines += promotion_lines(service, environment, table)
     if requested is None:
         lines.append("disabled in the file, still deployed")
-    elif requested != release:
+    elif not is_same_release(requested, release):
         lines.append(f"{requested.get('version')} not deployed yet")
     drifted = (view.drift or {}).get(service) or ()
     if drifted:
@@ -75,13 +75,14 @@ def promotion_lines(service: str, environment: str, table: Table) -> list[str]:
     lines = [f"ON HOLD: {hold.reason}"] if hold else []
     target = table.path.next_of(environment, table.views)
     since = deployed.running_since(service)
-    if target and since and not hold and table.views[target].deployed.release(service) != release:
+    is_ahead = target and not is_same_release(table.views[target].deployed.release(service), release)
+    if target and since and not hold and is_ahead:
         remaining = table.path.soak_time(environment, target) - (table.now - since)
         is_soaking = remaining.total_seconds() > 0
         lines.append(f"soaking, {format_minutes(remaining)} left" if is_soaking else f"can be promoted to {target}")
     source = table.path.previous_of(environment, table.views)
     ahead = table.views[source].deployed.release(service) if source else None
-    if ahead is not None and ahead != release:
+    if ahead is not None and not is_same_release(ahead, release):
         same_version = ahead.get("version") == release.get("version")
         lines.append(f"other settings than {source}" if same_version else f"{source} has {ahead.get('version')}")
     return lines

@@ -378,6 +378,40 @@ def test_up_applies_a_change_of_options_only(clone: Clone) -> None:
     assert key_protections(clone, "alpha") == {False}
 
 
+def test_an_upgrade_of_the_provider_is_approved_as_one_change(clone: Clone) -> None:
+    """Pulumi creates another default provider and moves every resource to it; nothing changes in AWS.
+
+    There is one version of pulumi-aws here, so the state is made to look as if an older one had deployed it.
+    """
+    version = next(resource for resource in clone.state("beta") if is_default_provider(resource))["inputs"]["version"]
+    older = "7.0.0"
+    file = clone.root / "older.json"
+    exported = clone.infra("pulumi", "stack", "export", "--stack", "beta", "--file", str(file))
+    assert exported.returncode == ExitCode.SUCCESS, exported.stdout
+    text = file.read_text(encoding="utf-8").replace(version, older)
+    file.write_text(text.replace(version.replace(".", "_"), older.replace(".", "_")), encoding="utf-8")
+    imported = clone.infra("pulumi", "stack", "import", "--stack", "beta", "--file", str(file))
+    file.unlink()
+    assert imported.returncode == ExitCode.SUCCESS, imported.stdout
+    with approvals_of(clone):
+        exit_code, report = clone.gate_report("beta")
+        approve(clone, "beta")
+        updated = clone.infra("up", "beta")
+    (item,) = report["unexpected"]
+    assert exit_code == ExitCode.GATE_FAILED
+    assert (item["owner"], item["operation"], item["property"]) == (FOUNDATION, "update", "version")
+    assert updated.returncode == ExitCode.SUCCESS, updated.stdout[-3000:]
+    assert [resource["inputs"]["version"] for resource in clone.state("beta") if is_default_provider(resource)] == [
+        version
+    ]
+    assert clone.infra("preview", "beta", "--expect-no-changes").returncode == ExitCode.SUCCESS
+
+
+def is_default_provider(resource: dict[str, Any]) -> bool:
+    """Tell whether a resource of a state is the default provider."""
+    return bool(resource["type"] == "pulumi:providers:aws")
+
+
 def test_the_gate_finds_provider_changes_lost_protection_and_releases_written_by_hand(clone: Clone) -> None:
     """The gate finds edits to an environment's file that a preview shows as harmless updates, or not at all."""
     path = clone.root / "Pulumi.beta.yaml"

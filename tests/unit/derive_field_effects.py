@@ -536,10 +536,58 @@ def is_output(value: Any) -> bool:
     return bool(value == COMPUTED_PORT)
 
 
-def document() -> dict[str, Any]:
-    """Return the content of release/field_effects.json."""
+Part = dict[str, Any]  # of the content of release/field_effects.json
+
+
+def base_snapshots() -> dict[str, Snapshot]:
+    """Return what the program registers before any field changes."""
+    return snapshots(register(ENVIRONMENT, {name: block for name, (_, block) in BASE.items()}, SPECS))
+
+
+def service_fields() -> Part:
+    """Return what the fields of a service, and what its spec says, can change."""
     derivation = Derivation({}, {})
-    base = snapshots(register(ENVIRONMENT, {name: block for name, (_, block) in BASE.items()}, SPECS))
-    copy_effects(derivation, [*service_comparisons(), *spec_comparisons()], base[FOUNDATION])
-    environment_effects(derivation, base)
-    return {"fields": derivation.effects, "created": derivation.created, "services": templates()}
+    copy_effects(derivation, [*service_comparisons(), *spec_comparisons()], base_snapshots()[FOUNDATION])
+    return {"fields": derivation.effects, "created": derivation.created}
+
+
+def environment_fields() -> Part:
+    """Return what the fields of an environment can change."""
+    derivation = Derivation({}, {})
+    environment_effects(derivation, base_snapshots())
+    return {"fields": derivation.effects, "created": derivation.created}
+
+
+def new_services() -> Part:
+    """Return what a new service of each kind creates."""
+    return {"services": templates()}
+
+
+# Each part is derived by a test of its own, so that they share the machine's processors.
+PARTS = {"service fields": service_fields, "environment fields": environment_fields, "new services": new_services}
+ENVIRONMENT_PREFIX = "environment."
+
+
+def part_of(document: Part, part: str) -> Part:
+    """Return a part of the file's content."""
+    if part == "new services":
+        return {"services": document["services"]}
+    is_environment = part == "environment fields"
+    return {
+        section: {
+            field: value
+            for field, value in document[section].items()
+            if field.startswith(ENVIRONMENT_PREFIX) is is_environment
+        }
+        for section in ("fields", "created")
+    }
+
+
+def with_part(document: Part, part: str, derived: Part) -> Part:
+    """Return the file's content with one part replaced."""
+    others = [part_of(document, other) for other in PARTS if other != part]
+    merged: Part = {"fields": {}, "created": {}, "services": {}}
+    for piece in [*others, derived]:
+        for section, content in piece.items():
+            merged[section] |= content
+    return merged

@@ -3,7 +3,8 @@
 from syrupy.assertion import SnapshotAssertion
 
 from release.co_deployment import never_deployed_together
-from tests.unit.release_builders import make_update
+from settings.project_files import SERVICES_KEY
+from tests.unit.release_builders import SAMPLES, config_in_file, make_update
 
 RELEASES = {"a": {"version": "1"}, "b": {"version": "2", "x": "y"}}
 
@@ -40,3 +41,12 @@ def test_messages(snapshot: SnapshotAssertion) -> None:
     }
     messages = {name: never_deployed_together(RELEASES, "beta", history) for name, history in updates.items()}
     assert messages == snapshot
+
+
+def test_releases_that_differ_only_in_how_they_are_written_are_the_same() -> None:
+    """Beta runs exactly that set although one file spells out a default, or names no variables."""
+    release = config_in_file(SAMPLES, "beta")[SERVICES_KEY]["members"]["release"]
+    spelled_out = {**release, "architecture": "arm64"}
+    update = make_update({"members": {"release": spelled_out}, "core": {"release": {"version": "1"}}})
+    assert never_deployed_together({"members": release}, "beta", [update]) == []
+    assert never_deployed_together({"members": {**release, "architecture": "x86_64"}}, "beta", [update]) != []

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from release import journal
+from release.environment_file import release_in
 from release.errors import RefusedError, Rule
 from release.holds import hold, lift_hold
 from release.journal import Event
+from release.stack_state import fingerprint
 from tests.unit.release_builders import NOW, edit_file
 
 HoldCommand = Callable[[Path, str, str, str, datetime], list[Event]]
@@ -57,3 +59,12 @@ def test_a_draft_that_cannot_be_read_does_not_stop_a_hold(release_folder: Path, 
     (release_folder / "Pulumi.draft.yaml").write_text(text, encoding="utf-8")
     events = hold(release_folder, "members", "1.5.0", "loses sessions", NOW)
     assert [event.kind for event in events] == ["hold"]
+
+
+def test_a_hold_stays_when_a_default_is_spelled_out(release_folder: Path) -> None:
+    """The release is the same one, however it is written."""
+    hold(release_folder, "members", "1.5.0", "loses sessions", NOW)
+    release = release_in((release_folder / "Pulumi.alpha.yaml").read_text(encoding="utf-8"), "members")
+    spelled_out = {**release, "architecture": release.get("architecture", "arm64")}
+    assert fingerprint(release) == fingerprint(spelled_out)
+    assert journal.active_hold(journal.read(release_folder, "members"), "members", spelled_out)
