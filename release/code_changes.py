@@ -14,7 +14,7 @@ from settings.project_files import PROJECT
 
 OUTPUT = "output:"  # the prefix of a property that is an output of the stack
 PROJECT_SETTING = "Pulumi.yaml:"  # the prefix of a property that is a setting of the project
-SHOWN_ELSEWHERE = frozenset({"description", "config"})  # the configuration shows in the resources
+DESCRIPTION = "description"  # the key of a text that only explains
 CodeChanges = frozenset[Change]  # changes that come from code, whether the preview shows them or not
 NONE: CodeChanges = frozenset()
 
@@ -87,18 +87,24 @@ def under_mocks(
 
 
 def project_changes(current: Mapping[str, Any], reference: Mapping[str, Any], stack: str) -> CodeChanges:
-    """Return how the project files of two programs differ, apart from what only describes and what shows elsewhere.
+    """Return how the project files of two programs differ, apart from descriptions.
 
-    A project file can name the folder of a provider's plugin, for example, which no preview shows.
+    A project file can name the folder of a provider's plugin, for example, or shorten the soak time, and no preview
+    shows it.
     """
     urn = f"urn:pulumi:{stack}::{PROJECT}::{STACK_TYPE}::{PROJECT}-{stack}"
-    before, after = (
-        {key: value for key, value in project.items() if key not in SHOWN_ELSEWHERE} for project in (reference, current)
-    )
+    before, after = (without_descriptions(project) for project in (reference, current))
     return frozenset(
         Change(urn, UPDATE, f"{PROJECT_SETTING}{path}", as_text(old), as_text(new), FOUNDATION)
         for path, old, new in differences(canonical(before), canonical(after))
     )
+
+
+def without_descriptions(value: Any) -> Any:
+    """Return nested values without their descriptions."""
+    if not isinstance(value, Mapping):
+        return value
+    return {key: without_descriptions(item) for key, item in value.items() if key != DESCRIPTION}
 
 
 def output_changes(current: Recorded, reference: Recorded) -> CodeChanges:

@@ -152,6 +152,11 @@ def test_a_setting_of_the_project_is_a_change_of_code(backend: ComparingBackend)
     text = project.read_text(encoding="utf-8")
     project.write_text(f"{text}description: Changed.\n", encoding="utf-8")
     assert compare(backend) == (set(), [])
+    project.write_text(f"{text}config: {{promotion: {{description: Changed.}}}}\n", encoding="utf-8")
+    assert compare(backend)[0] == set()
+    soak = "config: {promotion: {default: {soak_minutes: {alpha: 0}}}}"
+    project.write_text(f"{text}{soak}\n", encoding="utf-8")
+    assert [urn.rsplit("::", 1)[-1] for urn in compare(backend)[0]] == ["100xglobal-beta"]
     project.write_text(f"{text}plugins:\n  providers: [{{name: aws, path: ./aws}}]\n", encoding="utf-8")
     urns, remarks = compare(backend)
     assert [urn.rsplit("::", 1)[-1] for urn in urns] == ["100xglobal-beta"]
