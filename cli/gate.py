@@ -93,8 +93,9 @@ def gate(folder: Path, backend: Backend, environment: str, layout: str, options:
         say(f"--format is {layout!r}; use {', '.join(LAYOUTS[:-1])} or {LAYOUTS[-1]}")
         return ExitCode.USAGE
     reviewed = review_once(folder, backend, environment, options)
-    groups = server_health.rolled_back_groups(backend, reviewed.deployed, reviewed.deployed.services())
-    notes = [f"AWS rolled back the last deployment of {name_of(urn)}; `up` will try it again" for urn in groups]
+    servers = server_health.statuses(backend, reviewed.deployed, reviewed.deployed.services())
+    groups = server_health.rolled_back_groups(servers)
+    notes = [f"the last deployment of {name_of(urn)} was rolled back; `up` will try it again" for urn in groups]
     result = replace(reviewed.result, notes=(*reviewed.result.notes, *notes))
     chosen: Layout = next(name for name in LAYOUTS if name == layout)
     typer.echo(gate_report.render(result, chosen, environment, backend.suffix))

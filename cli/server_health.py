@@ -2,7 +2,8 @@
 
 import base64
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from cli.backends import AWS, Backend
@@ -11,6 +12,7 @@ from common.errors import InfraError
 from release import health
 from release.health import GroupStatus, Issue, ServerReport
 from release.journal import SANDBOX
+from release.server_rollback import FailureWatch
 from release.stack_state import StackState, name_of
 
 POLL_SECONDS = {AWS: 5.0, SANDBOX: 1.0}
@@ -19,6 +21,7 @@ FIRST_CHECKS_MINUTES = 10  # starting a server, pulling its image, and two healt
 # https://docs.aws.amazon.com/autoscaling/ec2/userguide/asg-instance-refresh.html
 MAXIMUM_MINUTES = 60
 GroupState = Mapping[str, Any]  # an Auto Scaling group as Pulumi's state has it
+Groups = Sequence[tuple[GroupState, GroupStatus]]  # each with what AWS reports about it
 
 
 class AwsClient:
@@ -50,12 +53,18 @@ class AwsClient:
             return InfraError(message + "To see whether the emulator runs:\n  ./infra sandbox status")
         return InfraError(f"{message}Log in to the account of {self.stack}, or set aws:profile in its file.")
 
-    def statuses(self, states: Sequence[GroupState]) -> list[tuple[GroupState, GroupStatus]]:
+    def statuses(self, states: Sequence[GroupState]) -> Groups:
         """Return each group of Pulumi's state with what AWS reports about it."""
+        with self.errors():
+            return [(state, self.group_status(state.get("outputs") or {})) for state in states]
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """Turn what boto3 raises in this block into an error for whoever runs the command."""
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 see above
 
         try:
-            return [(state, self.group_status(state.get("outputs") or {})) for state in states]
+            yield
         except (BotoCoreError, ClientError) as error:
             raise self.error(error) from error
 
@@ -91,18 +100,25 @@ class AwsClient:
         return [str(target["TargetHealth"]["State"]) for target in targets]
 
 
+def statuses(backend: Backend, deployed: StackState, services: Sequence[str]) -> Groups:
+    """Return each group of these services with what AWS reports about it."""
+    states = [state for service in services for state in deployed.groups(service)]
+    return AwsClient(backend, deployed.stack).statuses(states) if states else []
+
+
 def server_report(backend: Backend, deployed: StackState, service: str) -> ServerReport:
     """Return what AWS reports about all servers of a service."""
-    states = deployed.groups(service)
-    statuses = AwsClient(backend, deployed.stack).statuses(states) if states else []
-    replaced_at = [ended for _, status in statuses if (ended := health.replaced_at(status))]
+    groups = statuses(backend, deployed, [service])
+    replaced_at = [ended for _, status in groups if (ended := health.replaced_at(status))]
     image = image_of(deployed, service)
-    issues = [issue for state, status in statuses for issue in health.issues(state, status, image)]
+    issues = [issue for state, status in groups for issue in health.issues(state, status, image)]
     return ServerReport(issues, max(replaced_at, default=None))
 
 
-def server_issues(backend: Backend, deployed: StackState, services: Sequence[str]) -> dict[str, list[Issue]]:
-    """Return what makes the servers of each service unhealthy."""
+def server_issues(
+    backend: Backend, deployed: StackState, services: Sequence[str], failing: Collection[str] = ()
+) -> dict[str, list[Issue]]:
+    """Return what makes the servers of each service unhealthy. failing: URNs of groups whose new servers fail."""
     states = {service: deployed.groups(service) for service in services}
     if not any(states.values()):
         return {service: [] for service in services}
@@ -111,7 +127,9 @@ def server_issues(backend: Backend, deployed: StackState, services: Sequence[str
         service: [
             issue
             for state, status in client.statuses(groups)
-            for issue in health.issues(state, status, image_of(deployed, service))
+            for issue in health.issues(
+                state, status, image_of(deployed, service), is_failing=str(state["urn"]) in failing
+            )
         ]
         for service, groups in states.items()
     }
@@ -122,44 +140,48 @@ def image_of(deployed: StackState, service: str) -> str:
     return str((deployed.release(service) or {}).get("image", ""))
 
 
-def rolled_back_groups(backend: Backend, deployed: StackState, services: Sequence[str]) -> list[str]:
-    """Return the URNs of groups whose last deployment AWS rolled back, so that Pulumi's state is outdated."""
-    states = [state for service in services for state in deployed.groups(service)]
-    if not states:
-        return []
-    statuses = AwsClient(backend, deployed.stack).statuses(states)
-    return [str(state["urn"]) for state, status in statuses if health.is_rolled_back(state, status)]
+def rolled_back_groups(groups: Groups) -> list[str]:
+    """Return the URNs of groups that run another version than Pulumi deployed, so that its state is outdated."""
+    return [str(state["urn"]) for state, status in groups if health.is_rolled_back(state, status)]
 
 
-def wait_for_servers(backend: Backend, deployed: StackState, services: Sequence[str]) -> None:
-    """Return when AWS has finished replacing servers of these services.
+def wait_for_servers(backend: Backend, deployed: StackState, services: Sequence[str]) -> set[str]:
+    """Wait until AWS has finished replacing servers of these services, or until it is clear that the new ones fail.
 
-    Ctrl-C stops waiting; AWS continues on its own.
+    Returns the URNs of groups whose new servers fail. Ctrl-C stops waiting; AWS continues on its own.
     """
     states = [state for service in services for state in deployed.groups(service)]
     if not states:
-        return
+        return set()
     client = AwsClient(backend, deployed.stack)
     started = time.monotonic()
+    watches = {str(state["urn"]): FailureWatch() for state in states}
+    failing: set[str] = set()
     with progress("waiting for the new servers") as line:
         while time.monotonic() < started + MAXIMUM_MINUTES * 60:
-            statuses = client.statuses(states)
+            groups = client.statuses(states)
+            failing |= {
+                str(state["urn"])
+                for state, status in groups
+                if health.is_refreshing(status) and watches[str(state["urn"])].is_failing(status)
+            }
             in_progress = [
                 f"{name_of(state['urn'])}: {health.describe_progress(status)}"
-                for state, status in statuses
-                if health.is_refreshing(status)
+                for state, status in groups
+                if health.is_refreshing(status) and state["urn"] not in failing
             ]
             if not in_progress and time.monotonic() < started + FIRST_CHECKS_MINUTES * 60:
                 in_progress = [
                     f"{name_of(state['urn'])}: first health checks"
-                    for state, status in statuses
+                    for state, status in groups
                     if health.is_starting(state, status)
                 ]
             if not in_progress:
-                return
+                return failing
             line.show("; ".join(in_progress))
             time.sleep(POLL_SECONDS[backend.name])
     say(
         f"servers are still being replaced after {MAXIMUM_MINUTES} min. To see the result later:\n"
         f"  ./infra status{backend.suffix}"
     )
+    return failing

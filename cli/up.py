@@ -1,4 +1,7 @@
-"""`./infra up`: previews an environment, runs the gate, applies exactly what passed, and waits for the servers."""
+"""`./infra up`: previews an environment, runs the gate, applies exactly what passed, and waits for the servers.
+
+If new servers fail, it returns them to the release that ran before.
+"""
 
 import json
 import tempfile
@@ -12,7 +15,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from cli import deployed_program, queue, server_health
+from cli import deployed_program, queue, server_health, server_rollback
 from cli.backends import Backend, CommandResult, parallel_option
 from cli.exit_codes import ExitCode
 from cli.gate import Options, clock, disallowed_option, remember_releases, review
@@ -22,7 +25,13 @@ from release import gate as rules
 from release import gate_report, journal, outcomes
 from release.environment_file import read_text, releases_in
 from release.outcomes import GateRecord
-from release.stack_state import PROVIDER_PREFIX, StackState, fingerprint, is_same_release, name_of, type_of
+from release.stack_state import (
+    PROVIDER_PREFIX,
+    StackState,
+    fingerprint,
+    is_same_release,
+    type_of,
+)
 from sandbox.session import pending_message
 
 WHEN_LOCKED = "Run the same command again when it has finished, or add --wait MINUTES to wait in the queue."
@@ -86,8 +95,9 @@ def deploy(folder: Path, backend: Backend, environment: str, options: Options) -
         raise InfraError(
             pending_message(environment, deployed.pending, backend.pulumi, creates=deployed.pending_creates)
         )
+    servers = server_rollback.ServersBefore()
     if has_resources(deployed):
-        refresh_rolled_back_groups(backend, deployed)
+        servers = server_rollback.look_at_servers(backend, deployed)
         with tempfile.TemporaryDirectory(prefix="plan-") as scratch:
             applied = gated_update(folder, backend, environment, Path(scratch) / "plan.json", options)
     else:
@@ -102,8 +112,9 @@ def deploy(folder: Path, backend: Backend, environment: str, options: Options) -
     after = backend.state(environment)
     if after.last_success() != deployed.last_success():  # otherwise this program has deployed nothing
         deployed_program.remember(folder, backend, after)
-    report = report_failure if applied.result.exit_code else report_success
-    return report(folder, backend, after, applied)
+    if applied.result.exit_code:
+        return report_failure(folder, backend, after, applied)
+    return report_success(folder, backend, after, applied, servers)
 
 
 def has_resources(deployed: StackState) -> bool:
@@ -150,16 +161,6 @@ def gated_update(folder: Path, backend: Backend, environment: str, plan: Path, o
     )
 
 
-def refresh_rolled_back_groups(backend: Backend, deployed: StackState) -> None:
-    """Update Pulumi's state where AWS rolled a deployment back; otherwise Pulumi would find nothing to do."""
-    for urn in server_health.rolled_back_groups(backend, deployed, deployed.services()):
-        say(f"AWS rolled back the last deployment of {name_of(urn)}. Updating Pulumi's state to match.")
-        command = ["refresh", "--stack", deployed.stack, "--yes", "--skip-preview", "--target", urn]
-        done = backend.capture(command, deployed.stack)
-        if done.returncode != 0:
-            raise InfraError(f"the state of {urn} cannot be refreshed: {done.stderr.strip() or done.stdout.strip()}")
-
-
 def report_failure(folder: Path, backend: Backend, deployed: StackState, applied: Applied) -> int:
     """Record and explain a failed update."""
     environment = deployed.stack
@@ -183,21 +184,25 @@ def report_failure(folder: Path, backend: Backend, deployed: StackState, applied
     return ExitCode.FAILED
 
 
-def report_success(folder: Path, backend: Backend, deployed: StackState, applied: Applied) -> int:
+def report_success(
+    folder: Path, backend: Backend, deployed: StackState, applied: Applied, servers: server_rollback.ServersBefore
+) -> int:
     """Wait for the servers that the update concerns, record what was deployed, and report what is unhealthy.
 
-    Another service's trouble is reported, but fails nobody's update.
+    Servers that fail return to the version that ran before. Another service's trouble is reported, but fails nobody's
+    update. If there was nothing to update, servers that an earlier update left unfinished are this one's business.
     """
     events = journal.read(folder)
 
     def is_concerned(service: str) -> bool:
         pending = journal.pending_move(events, service, deployed.stack, backend.name)
-        return applied.concerns(service) or pending is not None
+        is_unfinished = applied.expected == () and service in servers.unfinished
+        return applied.concerns(service) or pending is not None or is_unfinished
 
     services = [service for service in deployed.services() if is_concerned(service)]
     try:
-        server_health.wait_for_servers(backend, deployed, services)
-        issues = server_health.server_issues(backend, deployed, deployed.services())
+        failing = server_health.wait_for_servers(backend, deployed, services)
+        issues = server_health.server_issues(backend, deployed, deployed.services(), failing)
     except KeyboardInterrupt:
         say(f"stopped waiting; AWS continues to replace servers. To see the result:\n  ./infra status{backend.suffix}")
         record_unobserved(folder, backend, deployed, applied.gate)
@@ -211,10 +216,11 @@ def report_success(folder: Path, backend: Backend, deployed: StackState, applied
     for service, reasons in messages.items():
         if reasons and service not in services:
             say(f"not part of this update, but unhealthy: {service}: {'; '.join(reasons)}")
-    unhealthy = [f"{service}: {message}" for service in services for message in messages[service]]
-    if not unhealthy:
+    failed = {service: messages[service] for service in services if messages[service]}
+    if not failed:
         return ExitCode.SUCCESS
-    report_unhealthy(unhealthy, deployed.stack, backend)
+    report_unhealthy(failed)
+    server_rollback.roll_back(backend, deployed, list(failed), servers.healthy)
     return ExitCode.UNHEALTHY
 
 
@@ -254,15 +260,10 @@ def record_unobserved(folder: Path, backend: Backend, deployed: StackState, gate
     outcomes.record_outcomes(folder, deployed, issues=issues, gate=gate, now=clock(), backend=backend.name)
 
 
-def report_unhealthy(unhealthy: Sequence[str], environment: str, backend: Backend) -> None:
+def report_unhealthy(failed: Mapping[str, Sequence[str]]) -> None:
     """Explain that the servers of an update are unhealthy."""
-    lines = "".join(f"  - {line}\n" for line in unhealthy)
-    say(
-        f"Pulumi's update succeeded, but these servers are unhealthy:\n{lines}"
-        "Check the service's logs and alarms. To return to the previous release:\n"
-        f"  ./infra rollback SERVICE {environment} --reason ... --up{backend.suffix}\n"
-        f"To try this release again:\n  ./infra up {environment}{backend.suffix}"
-    )
+    lines = [f"  - {service}: {message}" for service, messages in failed.items() for message in messages]
+    say("\n".join(["Pulumi's update succeeded, but these servers are unhealthy:", *lines]))
 
 
 def print_services(backend: Backend, environment: str) -> None:

@@ -49,19 +49,22 @@ def auto_scaling_group(
 
 
 def _instance_refresh(args: LoadBalancedInstanceGroupArgs, routing: Routing) -> GroupInstanceRefreshArgsDict:
-    """Return how servers are replaced: new ones start beside the old ones, and an alarm rolls the deployment back.
+    """Return how servers are replaced: new ones start beside the old ones, and an alarm ends the deployment.
+
+    AWS does not roll it back: the provider changes the group's version before it starts the refresh, so the version to
+    return to would be the failing one (hashicorp/terraform-provider-aws#34189). `./infra up` does (ADR 18).
 
     A refresh does not start while one of its alarms is firing. So a release that fixes the cause is deployed without
     alarms.
     """
-    alarms = [alarm.name for alarm in routing.rollback_alarms]
+    alarms = [alarm.name for alarm in routing.stopping_alarms]
     return {
         "strategy": "Rolling",
         "preferences": {
             "min_healthy_percentage": 100,
             "max_healthy_percentage": 150,
             "instance_warmup": str(WARM_UP_SECONDS),
-            "auto_rollback": True,
+            "auto_rollback": False,
             "skip_matching": True,
             "alarm_specification": None if args.sizing.deploy_despite_alarms else {"alarms": alarms},
         },

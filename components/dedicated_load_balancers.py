@@ -50,7 +50,7 @@ def dedicated_load_balancer_routing(
     return Routing(
         target_groups={"http": target_group},
         alias=AliasTarget(dns_name=load_balancer.dns_name, zone_id=load_balancer.zone_id),
-        rollback_alarms=http_alarms(name, args, load_balancer.arn_suffix, target_group, parent=parent),
+        stopping_alarms=http_alarms(name, args, load_balancer.arn_suffix, target_group, parent=parent),
     )
 
 
@@ -81,7 +81,7 @@ def dedicated_network_load_balancer_routing(
     return Routing(
         target_groups={f"tcp-{port}": target_group for port, target_group in target_groups.items()},
         alias=AliasTarget(dns_name=load_balancer.dns_name, zone_id=load_balancer.zone_id),
-        rollback_alarms=tcp_alarms(name, args, load_balancer.arn_suffix, target_groups, parent=parent),
+        stopping_alarms=tcp_alarms(name, args, load_balancer.arn_suffix, target_groups, parent=parent),
     )
 
 

@@ -20,11 +20,12 @@ class LoadBalancedInstanceGroup(pulumi.ComponentResource):
     """A launch template, an Auto Scaling group with its scaling policy, target groups, alarms, and the routing to them.
 
     The routing is a rule of the shared load balancer, or a dedicated load balancer with its security group and
-    certificate. A new release replaces the servers a few at a time, and an alarm rolls it back.
+    certificate. A new release replaces the servers a few at a time, and an alarm stops it.
 
     Does not create the host's record, which one service may own for several, nor the servers' role, security group, key
     and log group, which its caller shares with other parts of the service. Does not set the desired number of servers:
-    scaling decides it. Does not wait until a deployment has finished: `./infra up` does that.
+    scaling decides it. Does not wait until a deployment has finished, nor return to the previous release if its servers
+    fail: `./infra up` does both.
     """
 
     group_name: pulumi.Output[str]

@@ -22,8 +22,8 @@ class Routing:
     alias: AliasTarget
     """The load balancer, as the target of the host's record."""
 
-    rollback_alarms: list[MetricAlarm]
-    """The alarms that roll a deployment back."""
+    stopping_alarms: list[MetricAlarm]
+    """The alarms that end a deployment."""
 
 
 def allow_load_balancer_to_servers(

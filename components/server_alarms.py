@@ -1,6 +1,6 @@
 """Creates the alarms of a service's servers.
 
-A deployment is rolled back for what users notice: errors, or too few healthy servers. The alarm for unhealthy servers
+What users notice ends a deployment: errors, or too few healthy servers. The alarm for unhealthy servers
 only informs, because each new server is unhealthy while it starts.
 """
 
@@ -48,7 +48,7 @@ def http_alarms(
     *,
     parent: pulumi.Resource,
 ) -> list[MetricAlarm]:
-    """Create the alarms of an HTTP service, and return those that roll a deployment back."""
+    """Create the alarms of an HTTP service, and return those that end a deployment."""
     alarms = _Alarms(name, args, "AWS/ApplicationELB", load_balancer_arn_suffix, parent)
     alarms.create("unhealthy", target_group, UNHEALTHY_SERVERS)
     return [
@@ -65,7 +65,7 @@ def tcp_alarms(
     *,
     parent: pulumi.Resource,
 ) -> list[MetricAlarm]:
-    """Create the alarms of each TCP port, and return those that roll a deployment back."""
+    """Create the alarms of each TCP port, and return those that end a deployment."""
     alarms = _Alarms(name, args, "AWS/NetworkELB", load_balancer_arn_suffix, parent)
     for port, target_group in target_groups.items():
         alarms.create(f"unhealthy-{port}", target_group, UNHEALTHY_SERVERS)

@@ -33,7 +33,7 @@ def shared_load_balancer_routing(
     return Routing(
         target_groups={"http": target_group},
         alias=AliasTarget(dns_name=shared.dns_name, zone_id=shared.zone_id),
-        rollback_alarms=http_alarms(name, args, shared.arn_suffix, target_group, parent=parent),
+        stopping_alarms=http_alarms(name, args, shared.arn_suffix, target_group, parent=parent),
     )
 
 

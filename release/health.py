@@ -1,8 +1,7 @@
 """Whether a service's servers are healthy, judged from AWS's own answers. Pure.
 
-Pulumi's update ends when Auto Scaling has *started* to replace servers. If the new servers fail, AWS may return the
-group to the previous launch template version while Pulumi's state still names the new one. Only the group, its instance
-refresh and its targets tell what really runs.
+Pulumi's update ends when Auto Scaling has *started* to replace servers. Whether the new ones become healthy, and which
+version of the launch template runs in the end, only the group, its instance refresh and its targets can tell.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,6 +22,7 @@ class Check(StrEnum):
 
     GROUP_MISSING = "group-missing"
     REFRESH_IN_PROGRESS = "refresh-in-progress"
+    NEW_SERVERS_FAIL = "new-servers-fail"
     ROLLED_BACK = "rolled-back"
     REFRESH_UNSUCCESSFUL = "refresh-unsuccessful"
     OLD_SERVERS = "old-servers"
@@ -30,6 +30,10 @@ class Check(StrEnum):
     TARGET_GROUP_MISSING = "target-group-missing"
     TOO_FEW_TARGETS = "too-few-targets"
     OTHER_IMAGE = "other-image"
+
+
+# What a deployment leaves behind that failed, or that nobody waited for.
+UNFINISHED = frozenset({Check.REFRESH_IN_PROGRESS, Check.REFRESH_UNSUCCESSFUL, Check.OLD_SERVERS})
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,7 @@ def is_refreshing(status: GroupStatus) -> bool:
 
 
 def is_rolled_back(state: Mapping[str, Any], status: GroupStatus) -> bool:
-    """Tell whether AWS rolled a deployment back: the group's version differs from the one that Pulumi deployed."""
+    """Tell whether a deployment was rolled back: the group's version differs from the one in Pulumi's state."""
     if status.group is None or is_refreshing(status):
         return False
     return actual_version(status.group) != expected_version(state)
@@ -122,20 +126,40 @@ def describe_progress(status: GroupStatus) -> str:
     return f"{prefix}{int(refresh.get('PercentageComplete') or 0)} % of the servers replaced"
 
 
-def issues(state: Mapping[str, Any], status: GroupStatus, image: str = "") -> list[Issue]:
-    """Return why a group is unhealthy; empty if it is healthy. image: what its servers should run; empty: any."""
+def issues(state: Mapping[str, Any], status: GroupStatus, image: str = "", *, is_failing: bool = False) -> list[Issue]:
+    """Return why a group is unhealthy; empty if it is healthy.
+
+    image: what its servers should run; empty: any.
+    is_failing: whether its new servers were seen to fail one after the other.
+    """
     name = str((state.get("outputs") or {}).get("name"))
     if status.group is None:
         return [Issue(Check.GROUP_MISSING, f"the Auto Scaling group {name} does not exist in AWS")]
+    if is_refreshing(status) and is_failing:
+        message = f"one new server of {name} after the other fails its health checks"
+        return [Issue(Check.NEW_SERVERS_FAIL, message)]
     if is_refreshing(status):
         message = f"the servers of {name} are still being replaced ({describe_progress(status)})"
         return [Issue(Check.REFRESH_IN_PROGRESS, message)]
     return [
         *refresh_issues(name, state, status),
-        *server_issues(name, state, status),
+        *version_issues(name, state, status),
         *target_issues(state, status),
         *image_issues(name, status, image),
     ]
+
+
+def runs_well(state: Mapping[str, Any], status: GroupStatus) -> bool:
+    """Tell whether enough healthy servers run a group's version, however the newest instance refresh ended.
+
+    state: as Pulumi records it, for the minimum; its version may be outdated.
+    """
+    if status.group is None or is_refreshing(status):
+        return False
+    servers = servers_in_service(status)
+    healthy = [server for server in servers if server.get("HealthStatus") == "Healthy"]
+    versions = {actual_version(server) for server in servers}
+    return versions == {actual_version(status.group)} and len(healthy) >= minimum_size(state)
 
 
 def image_issues(name: str, status: GroupStatus, image: str) -> list[Issue]:
@@ -154,7 +178,7 @@ def refresh_issues(name: str, state: Mapping[str, Any], status: GroupStatus) -> 
     actual = actual_version(status.group or {})
     if actual != expected:
         message = (
-            f"AWS rolled back the last deployment of {name}: it runs launch template version {actual}, "
+            f"the last deployment of {name} was rolled back: it runs launch template version {actual}, "
             f"but Pulumi deployed version {expected}"
         )
         return [Issue(Check.ROLLED_BACK, message + (f". AWS's reason: {reason}" if reason else ""))]
@@ -169,7 +193,7 @@ def refresh_issues(name: str, state: Mapping[str, Any], status: GroupStatus) -> 
     return []
 
 
-def server_issues(name: str, state: Mapping[str, Any], status: GroupStatus) -> list[Issue]:
+def version_issues(name: str, state: Mapping[str, Any], status: GroupStatus) -> list[Issue]:
     """Return servers that run another version, and whether enough healthy ones run the expected version."""
     expected, minimum = expected_version(state), minimum_size(state)
     servers = servers_in_service(status)

@@ -219,7 +219,7 @@ class Expectation:
         return any(self.explains(field, effect, change) for field, effect in self.candidates(change))
 
     def retries_rolled_back_deployment(self, change: Change) -> bool:
-        """Tell whether a group gets the newest version of its launch template again, which AWS had rolled back."""
+        """Tell whether a group gets the newest version of its launch template again, after it was rolled back."""
         return (
             change.property == "launchTemplate.version"
             and type_of(change.urn) == GROUP_TYPE

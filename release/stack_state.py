@@ -137,6 +137,8 @@ class StackState:
                     f"the outputs of {self.stack} name release {output.get('release')}, "
                     f"but its last update deployed {release.get('version')}"
                 )
+        if service in self.rolled_back_services():
+            issues.append(f"the servers of its last release failed in {self.stack}, and the previous one runs again")
         own = urns_of(service, self.resources)
         for resource in self.resources:
             if resource.get("initErrors") and resource["urn"] in own:
@@ -158,7 +160,7 @@ class StackState:
         return [group for group in groups if group["urn"] in own]
 
     def rolled_back_services(self) -> set[str]:
-        """Return the services whose group does not use the newest version of its launch template."""
+        """Return the services that were rolled back: their group uses an older version of its launch template."""
         templates = {
             str(resource.get("id")): resource.get("outputs") or {}
             for resource in self.resources

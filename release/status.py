@@ -139,7 +139,7 @@ def describe_pending_move(move: Event, deployed: StackState | None, file_release
     release = deployed.release(move.service)
     if move.service in deployed.rolled_back_services():
         command = f"./infra up {move.environment}{backend_option(move.backend)}"
-        return f"AWS rolled back {release_name} in {move.environment}. To try it again:\n  {command}"
+        return f"{release_name} failed in {move.environment} and was rolled back. To try it again:\n  {command}"
     if release is not None and fingerprint(release) == move.fingerprint:
         since = deployed.running_since(move.service)
         when = f" since {since:%Y-%m-%d %H:%M}" if since else ""

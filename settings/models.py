@@ -348,7 +348,7 @@ class Sizing(Strict):
     deploy_despite_alarms: bool = Field(
         default=False,
         description="Whether a release is deployed although the service's alarms are firing, such as the release that "
-        "fixes their cause. Set it back to false afterwards, or a bad release is not rolled back.",
+        "fixes their cause. Set it back to false afterwards, or no alarm stops a bad release.",
     )
     disk_gb: int = Field(
         30,

@@ -104,13 +104,29 @@ class Account:
         identifier: str = created["LaunchTemplate"]["LaunchTemplateId"]
         return identifier
 
-    def servers(self, **arguments: Any) -> None:
+    def servers(self, version: str = "1", **arguments: Any) -> None:
         """Create an Auto Scaling group."""
-        template = {"LaunchTemplateId": self.template(1), "Version": "1"}
+        template = {"LaunchTemplateId": self.template(1), "Version": version}
         arguments = {"MinSize": 0, "MaxSize": 1, "VPCZoneIdentifier": self.subnet_ids[0], **arguments}
         self.client("autoscaling").create_auto_scaling_group(
             AutoScalingGroupName=self.name(), LaunchTemplate=template, **arguments
         )
+
+    def group_with_refresh(self, **arguments: Any) -> str:
+        """Create an Auto Scaling group, start an instance refresh, and return the group's name."""
+        client, name = self.client("autoscaling"), self.name()
+        template = {"LaunchTemplateId": self.template(1), "Version": "1"}
+        client.create_auto_scaling_group(
+            AutoScalingGroupName=name,
+            LaunchTemplate=template,
+            MinSize=0,
+            MaxSize=1,
+            VPCZoneIdentifier=self.subnet_ids[0],
+        )
+        if arguments.pop("with_template", False):
+            arguments["DesiredConfiguration"] = {"LaunchTemplate": template}
+        client.start_instance_refresh(AutoScalingGroupName=name, **arguments)
+        return name
 
     def subnet_group(self, subnets: list[str]) -> str:
         """Create a subnet group of RDS and return its name."""
@@ -310,6 +326,23 @@ REQUESTS: dict[str, tuple[Request, str, Request | None]] = {
         lambda account: account.template(16385),
         "InvalidUserData.Malformed",
         lambda account: account.template(16384),
+    ),
+    "a version that a launch template does not have": (
+        lambda account: account.servers(version="2"),
+        "ValidationError",
+        lambda account: account.servers(version="1"),
+    ),
+    "an automatic rollback to nothing": (
+        lambda account: account.group_with_refresh(Preferences={"AutoRollback": True}),
+        "ValidationError",
+        lambda account: account.group_with_refresh(Preferences={"AutoRollback": True}, with_template=True),
+    ),
+    "two instance refreshes at the same time": (
+        lambda account: account.client("autoscaling").start_instance_refresh(
+            AutoScalingGroupName=account.group_with_refresh()
+        ),
+        "InstanceRefreshInProgress",
+        lambda account: account.group_with_refresh(),
     ),
     "an underscore in a load balancer's name": (
         lambda account: account.balancer(Name="a_b"),

@@ -65,24 +65,48 @@ def template_version(clone: Clone, stack: str) -> str:
     return str(group["LaunchTemplate"]["Version"])
 
 
+def server_versions(clone: Clone, stack: str) -> set[str]:
+    """Return the launch template versions of the servers that AWS runs in a stack's group."""
+    groups = clone.aws(stack).describe_auto_scaling_groups()["AutoScalingGroups"]
+    return {server["LaunchTemplate"]["Version"] for group in groups for server in group["Instances"]}
+
+
+def state_version(clone: Clone, stack: str) -> str:
+    """Return the launch template version of a stack's group in Pulumi's state."""
+    state = next(resource for resource in clone.state(stack) if resource["urn"].endswith("::socket-servers-group"))
+    return str(state["outputs"]["launchTemplate"]["version"])
+
+
 def journal_kinds(clone: Clone, environment: str = "beta") -> list[str]:
     """Return the kinds of socket's events in an environment, and of its holds."""
     return [event.kind for event in journal.read(clone.root, "socket") if event.environment in {environment, ""}]
 
 
 def test_a_release_whose_servers_are_unhealthy_cannot_be_promoted(pair: Clone) -> None:
-    """Pulumi's update succeeds, but AWS rolls it back. `up` reports that and tries again when it is run again."""
+    """`up` returns them to the release before, in AWS and in Pulumi's state. Run again, it tries the release again."""
     write_release(pair, "0.9.4", '{SANDBOX_SERVERS_FAIL: "yes"}')
     for _ in range(2):
         done = pair.infra("up", "alpha")
         assert done.returncode == ExitCode.UNHEALTHY, done.stdout[-3000:]
-        assert "these servers are unhealthy" in done.stdout
-        assert "AWS rolled back the last deployment" in done.stdout
-    assert template_version(pair, "alpha") == "1"
+        assert "one new server of socket-servers-group" in done.stdout
+        assert "runs launch template version 1 again; the servers of version 2 failed" in done.stdout
+        assert template_version(pair, "alpha") == "1"
+        assert server_versions(pair, "alpha") == {"1"}
+        assert state_version(pair, "alpha") == "1"
     refused = pair.infra(*PROMOTE)
     assert refused.returncode == ExitCode.FAILED
     assert "socket is not healthy in alpha" in refused.stdout
     assert journal_kinds(pair) == []
+
+
+def test_servers_that_plain_pulumi_left_failing_are_returned_by_the_next_up(pair: Clone) -> None:
+    """Plain `pulumi up` ends when AWS starts to replace servers, and AWS does not return to the previous version."""
+    done = pair.infra("pulumi", "up", "--stack", "alpha", "--yes", "--skip-preview")
+    assert done.returncode == ExitCode.SUCCESS, done.stdout[-3000:]
+    assert (template_version(pair, "alpha"), state_version(pair, "alpha")) == ("2", "2")
+    done = pair.infra("up", "alpha")
+    assert done.returncode == ExitCode.UNHEALTHY, done.stdout[-3000:]
+    assert (template_version(pair, "alpha"), state_version(pair, "alpha")) == ("1", "1")
 
 
 def test_a_release_that_fails_in_the_target_is_rolled_back(pair: Clone) -> None:
@@ -93,7 +117,7 @@ def test_a_release_that_fails_in_the_target_is_rolled_back(pair: Clone) -> None:
     done = pair.infra(*PROMOTE, "--up")
     assert done.returncode == ExitCode.UNHEALTHY, done.stdout[-3000:]
     assert journal_kinds(pair) == ["hotfix", "failed"]
-    assert "AWS rolled back the last deployment" in journal.read(pair.root, "socket")[-1].reason
+    assert "fails its health checks" in journal.read(pair.root, "socket")[-1].reason
     rollback = pair.infra("rollback", "socket", "beta", "--reason", "does not start in beta", "--up")
     assert rollback.returncode == ExitCode.SUCCESS, rollback.stdout[-3000:]
     assert (pair.root / "Pulumi.beta.yaml").read_bytes() == before

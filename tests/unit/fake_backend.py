@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cli import server_health
+from cli import server_health, server_rollback
 from cli.backends import Backend, CommandResult
 from release.changes import UNKNOWN
 from release.health import Check, Issue, ServerReport
@@ -164,17 +164,30 @@ def make_backend(folder: Path, monkeypatch: pytest.MonkeyPatch) -> FakeBackend:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setattr(server_health, "statuses", lambda *_: [])
     monkeypatch.setattr(server_health, "rolled_back_groups", lambda *_: [])
-    monkeypatch.setattr(server_health, "wait_for_servers", lambda *_: None)
+    monkeypatch.setattr(server_health, "wait_for_servers", lambda *_: set())
+    monkeypatch.setattr(server_rollback, "return_groups", return_groups)
     monkeypatch.setattr(server_health, "server_report", lambda *_: ServerReport())
     set_unhealthy(monkeypatch)
     return FakeBackend(folder, replace_clock(monkeypatch))
 
 
+def return_groups(
+    _backend: object, _deployed: object, services: Sequence[str], _before: object
+) -> dict[str, list[str]]:
+    """Pretend that the servers of services that fail return to the version before."""
+    return {
+        service: ["g runs launch template version 1 again; the servers of version 2 failed"] for service in services
+    }
+
+
 def set_unhealthy(monkeypatch: pytest.MonkeyPatch, *unhealthy: str) -> None:
     """Make AWS report that the servers of some services are unhealthy, and those of all others healthy."""
 
-    def server_issues(_backend: object, _deployed: object, services: Sequence[str]) -> dict[str, list[Issue]]:
+    def server_issues(
+        _backend: object, _deployed: object, services: Sequence[str], _failing: object = ()
+    ) -> dict[str, list[Issue]]:
         return {service: [TOO_FEW_SERVERS] if service in unhealthy else [] for service in services}
 
     monkeypatch.setattr(server_health, "server_issues", server_issues)

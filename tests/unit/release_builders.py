@@ -246,9 +246,12 @@ GROUP = {
 }
 
 
-def server(version: str = "3", lifecycle: str = "InService", health: str = "Healthy") -> dict[str, Any]:
+def server(
+    version: str = "3", lifecycle: str = "InService", health: str = "Healthy", *, name: str = "i-1"
+) -> dict[str, Any]:
     """Return a server as AWS describes it."""
-    return {"LifecycleState": lifecycle, "HealthStatus": health, "LaunchTemplate": {"Version": version}}
+    template = {"Version": version}
+    return {"InstanceId": name, "LifecycleState": lifecycle, "HealthStatus": health, "LaunchTemplate": template}
 
 
 def group_status(
@@ -259,6 +262,7 @@ def group_status(
     start_script: str = "",
 ) -> GroupStatus:
     """Return what AWS reports about GROUP. targets: the states of its targets; by default two healthy ones."""
-    group = {"LaunchTemplate": {"Version": version}, "Instances": list(servers)}
+    template = {"LaunchTemplateId": "lt", "Version": version}
+    group = {"AutoScalingGroupName": "g", "LaunchTemplate": template, "Instances": list(servers)}
     states = ["healthy", "healthy"] if targets is None else targets
     return GroupStatus(group, refresh, {"arn:x:targetgroup/http/1": states}, start_script)

@@ -257,7 +257,7 @@ def test_a_release_on_hold_fails_the_gate_until_the_hold_is_lifted() -> None:
     assert result_for(NEW, promoted, hold, make_event("unhold", NEW, "2026-11-22")).passed
 
 
-def test_a_release_on_hold_that_aws_rolled_back_is_not_tried_again() -> None:
+def test_a_release_on_hold_that_was_rolled_back_is_not_tried_again() -> None:
     """It is deployed according to Pulumi, but the next `up` would replace the servers once more."""
     state = deployed_old("beta", *group_and_template("1"), release=NEW)
     events = [make_event("promote", NEW), make_event("hold", NEW, "2026-11-21")]

@@ -432,7 +432,7 @@ def test_after_a_first_deployment_that_failed_everything_is_expected() -> None:
 
 
 @pytest.mark.parametrize("version", [UNKNOWN, "7"], ids=["unknown", "the newest version"])
-def test_a_retry_after_aws_rolled_back_is_expected(version: str) -> None:
+def test_a_retry_after_a_rollback_of_servers_is_expected(version: str) -> None:
     """The group gets the newest version of its launch template again, although no configuration differs."""
     scenario = make_scenario()
     for resource in scenario.deployed.resources:

@@ -112,7 +112,7 @@ def test_a_partially_created_resource_refuses_the_promotion_of_its_service_only(
 
 def test_unhealthy_servers_refuse_a_promotion(release_folder: Path) -> None:
     """Pulumi's update succeeds as soon as AWS starts to replace servers, so AWS is asked as well."""
-    servers = ServerReport([Issue(Check.ROLLED_BACK, "AWS rolled back the last deployment")])
+    servers = ServerReport([Issue(Check.ROLLED_BACK, "the last deployment was rolled back")])
     assert refused_rules(release_folder, servers=servers) == {Rule.UNHEALTHY}
 
 

@@ -94,7 +94,7 @@ def test_the_gate(
     monkeypatch: pytest.MonkeyPatch,
     snapshot: SnapshotAssertion,
 ) -> None:
-    """It exits with 3 until the changes are approved, and notes deployments that AWS rolled back."""
+    """It exits with 3 until the changes are approved, and notes deployments that were rolled back."""
     folder = backend.folder
     backend.changed_services = ["payments"]
     monkeypatch.setattr(server_health, "rolled_back_groups", lambda *_: [group_urn("members")])

@@ -26,6 +26,10 @@ UNHEALTHY: dict[str, tuple[GroupStatus, set[Check]]] = {
         ),
         {Check.ROLLED_BACK, Check.TOO_FEW_SERVERS},
     ),
+    "one new server after the other": (
+        group_status(server(), refresh={"Status": "InProgress", "PercentageComplete": 0}),
+        {Check.NEW_SERVERS_FAIL},
+    ),
     "refresh failed": (
         group_status(server(), server(), refresh={"Status": "Failed", "StatusReason": "no capacity"}),
         {Check.REFRESH_UNSUCCESSFUL},
@@ -54,7 +58,13 @@ UNHEALTHY: dict[str, tuple[GroupStatus, set[Check]]] = {
         {Check.OTHER_IMAGE},
     ),
 }
+FAILING = {"one new server after the other"}  # whose new servers were seen to fail
 IMAGE = "registry/members@sha256:2"  # of the deployed release
+
+
+def issues_of(name: str) -> list[health.Issue]:
+    """Return the issues of an example."""
+    return health.issues(GROUP, UNHEALTHY[name][0], IMAGE, is_failing=name in FAILING)
 
 
 def test_a_group_whose_servers_run_the_new_version_is_healthy() -> None:
@@ -66,8 +76,8 @@ def test_a_group_whose_servers_run_the_new_version_is_healthy() -> None:
 @pytest.mark.parametrize("name", UNHEALTHY)
 def test_an_unhealthy_group_has_issues(name: str) -> None:
     """Each check that fails is one issue."""
-    status, checks = UNHEALTHY[name]
-    issues = health.issues(GROUP, status, IMAGE)
+    _, checks = UNHEALTHY[name]
+    issues = issues_of(name)
     assert {issue.check for issue in issues} == checks
     assert len(issues) == len(checks)
 
@@ -75,10 +85,7 @@ def test_an_unhealthy_group_has_issues(name: str) -> None:
 def test_messages(snapshot: SnapshotAssertion) -> None:
     """Each issue names the group or target group, and what AWS reports about it."""
     assert {check for _, checks in UNHEALTHY.values() for check in checks} == set(Check)
-    messages = {
-        name: [f"{issue.check}: {issue.message}" for issue in health.issues(GROUP, status, IMAGE)]
-        for name, (status, _) in UNHEALTHY.items()
-    }
+    messages = {name: [f"{issue.check}: {issue.message}" for issue in issues_of(name)] for name in UNHEALTHY}
     assert messages == snapshot
 
 
@@ -92,7 +99,7 @@ def test_messages(snapshot: SnapshotAssertion) -> None:
     ],
     ids=["rolled back", "being rolled back", "not rolled back", "no group"],
 )
-def test_a_deployment_that_aws_rolled_back_is_recognised(status: GroupStatus, *, is_rolled_back: bool) -> None:
+def test_a_deployment_that_was_rolled_back_is_recognised(status: GroupStatus, *, is_rolled_back: bool) -> None:
     """Pulumi's state is outdated then; a rollback in progress ends by itself first."""
     assert health.is_rolled_back(GROUP, status) is is_rolled_back
 
@@ -109,5 +116,5 @@ def test_a_deployment_that_aws_rolled_back_is_recognised(status: GroupStatus, *,
     ids=["first health checks", "too few servers", "healthy", "unhealthy", "rolled back"],
 )
 def test_new_servers_start_until_their_first_health_checks(status: GroupStatus, *, is_starting: bool) -> None:
-    """No instance refresh shows that; a group that AWS rolled back is not starting."""
+    """No instance refresh shows that; a group that was rolled back is not starting."""
     assert health.is_starting(GROUP, status) is is_starting

@@ -3,6 +3,7 @@
 import base64
 import re
 import time
+import zlib
 from http import HTTPStatus
 from typing import Any
 
@@ -13,6 +14,8 @@ from sandbox.emulator.patches.hooks import Handler, gap, wrap
 from sandbox.emulator.patches.query_protocol import decode, to_xml
 
 REFRESH_SECONDS = 4  # AWS takes minutes; here it is long enough that a client sees a refresh in progress
+RETRY_SECONDS = 2  # until a server that fails is replaced by another one; AWS takes minutes
+GIVE_UP_SECONDS = 60  # until a refresh fails whose servers fail; AWS takes an hour
 MAX_REFRESHES = 50  # how many AWS returns if the request does not say
 REFRESH_FIELDS = (
     "InstanceRefreshId",
@@ -184,27 +187,78 @@ def container_variables(script: str) -> list[dict[str, str]]:
     return [dict(line.split("=", 1) for line in file.splitlines() if "=" in line) for file in files]
 
 
-def finish_refresh(group: Any) -> None:
-    """Finish a group's instance refresh when it is due: successfully, or with a rollback if the new servers fail."""
+def requested_template(parameters: Any) -> dict[str, str] | None:
+    """Return the launch template in the desired configuration of an instance refresh, or None."""
+    prefix = "DesiredConfiguration.LaunchTemplate"
+    template = autoscaling._p(parameters, f"{prefix}.LaunchTemplateId")
+    if not template:
+        return None
+    version = autoscaling._p(parameters, f"{prefix}.Version") or "$Default"
+    return {"LaunchTemplateId": template, "LaunchTemplateName": template, "Version": version}
+
+
+def advance_refresh(group: Any) -> None:
+    """Let the time pass for a group's instance refresh.
+
+    Servers that fail are terminated and started again until AWS gives up: one after the other, beside the old ones.
+    """
+    refresh = active_refresh(group)
+    if refresh is None:
+        return
+    template = refresh["Desired"] or group["LaunchTemplate"]
+    age = time.time() - refresh["Started"]
+    group["Instances"] = [server for server in group["Instances"] if not server.get("IsFailing")]
+    if not fails_to_start(template):
+        if age >= REFRESH_SECONDS:
+            finish_refresh(group, refresh, template)
+    elif age < GIVE_UP_SECONDS:
+        group["Instances"].append(failing_server(group, template, number=int(age / RETRY_SECONDS)))
+    else:
+        fail_refresh(refresh)
+
+
+def active_refresh(group: Any) -> Any:
+    """Return the instance refresh of a group that is in progress, or None."""
     refresh = next(iter(group.get("InstanceRefreshes") or []), None)
-    if refresh is None or refresh["Status"] != "InProgress" or time.time() < refresh["Ends"]:
-        return
-    refresh.update(EndTime=now_iso(), PercentageComplete=100)
-    previous = group.get("TemplateBefore")
-    if previous and fails_to_start(group["LaunchTemplate"]):
-        refresh.update(
-            Status="RollbackSuccessful",
-            StatusReason="Instances failed their health checks. The group runs its previous launch template version",
-        )
-        group["LaunchTemplate"] = previous
-        return
-    refresh.update(Status="Successful", StatusReason="")
-    group["Instances"].clear()
+    return refresh if refresh is not None and refresh["Status"] == "InProgress" else None
+
+
+def failing_server(group: Any, template: Any, number: int) -> dict[str, Any]:
+    """Return a server that has failed its health checks and is about to be terminated."""
+    identity = zlib.crc32(f"{group['AutoScalingGroupName']} {template['Version']} {number}".encode())
+    return {
+        "InstanceId": f"i-{identity:017x}",
+        "LifecycleState": "InService",
+        "HealthStatus": "Unhealthy",
+        "AvailabilityZone": (group["AvailabilityZones"] or ["us-east-1a"])[0],
+        "ProtectedFromScaleIn": False,
+        "LaunchTemplate": template,
+        "LaunchConfigurationName": "",
+        "IsFailing": True,
+    }
+
+
+def finish_refresh(group: Any, refresh: Any, template: Any) -> None:
+    """End an instance refresh successfully: only now does the group itself get the desired configuration."""
+    refresh.update(Status="Successful", StatusReason="", EndTime=now_iso(), PercentageComplete=100)
+    group["LaunchTemplate"] = template
+    matching = [server for server in group["Instances"] if server["LaunchTemplate"] == template]
+    group["Instances"] = matching if refresh["SkipMatching"] else []
     autoscaling._reconcile_instances(group)
 
 
+def fail_refresh(refresh: Any) -> None:
+    """End an instance refresh without success. The group keeps the configuration that it had when the refresh began.
+
+    So an automatic rollback only helps if the configuration was not changed before the refresh was started.
+    """
+    status = "RollbackSuccessful" if refresh["AutoRollback"] else "Failed"
+    reason = "Instances failed their health checks"
+    refresh.update(Status=status, StatusReason=reason, EndTime=now_iso())
+
+
 def start_refresh(original: Handler, parameters: Any) -> Any:
-    """Start an instance refresh that is in progress for REFRESH_SECONDS."""
+    """Start an instance refresh, which is in progress for REFRESH_SECONDS or, if servers fail, GIVE_UP_SECONDS."""
     response = original(parameters)
     group = requested_group(parameters)
     if group is not None:
@@ -214,8 +268,20 @@ def start_refresh(original: Handler, parameters: Any) -> Any:
             EndTime="",
             PercentageComplete=0,
             InstancesToUpdate=len(group["Instances"]),
-            Ends=time.time() + REFRESH_SECONDS,
+            Started=time.time(),
+            Desired=requested_template(parameters),
+            AutoRollback=autoscaling._p(parameters, "Preferences.AutoRollback") == "true",
+            SkipMatching=autoscaling._p(parameters, "Preferences.SkipMatching") == "true",
         )
+    return response
+
+
+def cancel_refresh(original: Handler, parameters: Any) -> Any:
+    """Cancel an instance refresh. Servers that it started and that are healthy stay."""
+    response = original(parameters)
+    group = requested_group(parameters)
+    if group is not None:
+        group["Instances"] = [server for server in group["Instances"] if not server.get("IsFailing")]
     return response
 
 
@@ -224,7 +290,7 @@ def describe_refreshes(parameters: Any) -> Any:
     group = requested_group(parameters)
     if group is None:
         return group_not_found()
-    finish_refresh(group)
+    advance_refresh(group)
     ids = autoscaling._parse_member_list(parameters, "InstanceRefreshIds")
     refreshes = [
         refresh for refresh in group.get("InstanceRefreshes") or [] if not ids or refresh["InstanceRefreshId"] in ids
@@ -240,7 +306,7 @@ def describe_refreshes(parameters: Any) -> Any:
 
 @gap
 def autoscaling_replaces_servers() -> None:
-    """An instance refresh takes time, replaces every server, and is rolled back if the new servers fail.
+    """An instance refresh takes time and replaces every server; if new servers fail, it tries again, then gives up.
 
     To rehearse that, release a service with the environment variable SANDBOX_SERVERS_FAIL. Its value is yes, or the
     name of an environment.
@@ -248,20 +314,12 @@ def autoscaling_replaces_servers() -> None:
 
     def describe_groups(original: Handler, parameters: Any) -> Any:
         for group in autoscaling._asgs.values():
-            finish_refresh(group)
+            advance_refresh(group)
         return original(parameters)
 
-    def update_group(original: Handler, parameters: Any) -> Any:
-        group = requested_group(parameters) or {}
-        template = group.get("LaunchTemplate")
-        response = original(parameters)
-        if group.get("LaunchTemplate") != template:
-            group["TemplateBefore"] = template
-        return response
-
     wrap(autoscaling, "_describe_asgs", describe_groups)
-    wrap(autoscaling, "_update_asg", update_group)
     wrap(autoscaling, "_start_instance_refresh", start_refresh)
+    wrap(autoscaling, "_cancel_instance_refresh", cancel_refresh)
     autoscaling._ACTION_MAP["DescribeInstanceRefreshes"] = describe_refreshes
 
 

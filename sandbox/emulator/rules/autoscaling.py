@@ -37,3 +37,53 @@ def group_subnets(parameters: Any) -> Refusal | None:
     subnets = filter(None, (autoscaling._p(parameters, "VPCZoneIdentifier") or "").split(","))
     unknown = [subnet for subnet in subnets if subnet not in ec2._subnets]
     return Refusal("ValidationError", f"The subnet ID '{unknown[0]}' does not exist") if unknown else None
+
+
+@rule(
+    autoscaling,
+    "_start_instance_refresh",
+    source="https://github.com/hashicorp/terraform-provider-aws/issues/29830",
+)
+def automatic_rollback(parameters: Any) -> Refusal | None:
+    """An instance refresh is only rolled back automatically if it has a desired configuration."""
+    is_automatic = autoscaling._p(parameters, "Preferences.AutoRollback") == "true"
+    has_template = autoscaling._p(parameters, "DesiredConfiguration.LaunchTemplate.LaunchTemplateId")
+    if (
+        not is_automatic
+        or has_template
+        or autoscaling._p(parameters, "DesiredConfiguration.LaunchTemplate.LaunchTemplateName")
+    ):
+        return None
+    return Refusal(
+        "ValidationError",
+        "The request isn't valid. The AutoRollback parameter cannot be set to true when the DesiredConfiguration "
+        "parameter is empty. Set AutoRollback to false or specify a desired configuration and try again.",
+    )
+
+
+@rule(autoscaling, "_start_instance_refresh", source=f"{API}/API_StartInstanceRefresh.html")
+def one_refresh_at_a_time(parameters: Any) -> Refusal | None:
+    """A group has one instance refresh in progress at most."""
+    group = autoscaling._asgs.get(autoscaling._p(parameters, "AutoScalingGroupName")) or {}
+    if any(refresh["Status"] == "InProgress" for refresh in group.get("InstanceRefreshes") or []):
+        return Refusal(
+            "InstanceRefreshInProgress",
+            "An Instance Refresh is already in progress and blocks the execution of this Instance Refresh.",
+        )
+    return None
+
+
+@rule(autoscaling, "_create_asg", "_update_asg", source=f"{API}/API_LaunchTemplateSpecification.html")
+def template_version(parameters: Any) -> Refusal | None:
+    """A group names a version of its launch template that exists."""
+    template = ec2._launch_templates.get(autoscaling._p(parameters, "LaunchTemplate.LaunchTemplateId"))
+    version = autoscaling._p(parameters, "LaunchTemplate.Version")
+    if template is None or not version.isdecimal():
+        return None
+    if int(version) in {int(known["VersionNumber"]) for known in template.get("Versions") or []}:
+        return None
+    return Refusal(
+        "ValidationError",
+        "You must use a valid fully-formed launch template. "
+        f"The specified launch template version {version} does not exist.",
+    )
