@@ -1,8 +1,9 @@
 """`./infra check`: every problem of the environment files and of the promotion settings, without AWS or credentials."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 
 import typer
@@ -12,6 +13,7 @@ from cli.exit_codes import ExitCode
 from common.console import count, say
 from services import all_services
 from settings.check import check_folder
+from settings.lifecycle import warnings
 from settings.problems import Problem
 from settings.project_files import environment_files
 from settings.promotion import read_promotion
@@ -26,9 +28,14 @@ def check(folder: Path, output: str) -> int:
         return ExitCode.USAGE
     environments, problems = check_folder(folder, all_services())
     problems = sorted({*problems, *read_promotion(folder)[1], *secret_scan.problems(folder, environments)})
+    ends = [warning for settings in environments.values() for warning in warnings(settings, datetime.now(UTC).date())]
     if output == "json":
-        typer.echo(render_json(environments, problems))
+        typer.echo(render_json(environments, problems, ends))
     else:
+        for warning in ends:
+            typer.echo(
+                f"::warning::{escape(warning)}" if output == "github" else f"warning: {warning}", err=output == "text"
+            )
         for problem in problems:
             typer.echo(annotation(problem) if output == "github" else str(problem), err=output == "text")
         file_count = count(len(environment_files(folder)), "environment")
@@ -36,13 +43,22 @@ def check(folder: Path, output: str) -> int:
     return ExitCode.FAILED if problems else ExitCode.SUCCESS
 
 
-def render_json(environments: Iterable[str], problems: Iterable[Problem]) -> str:
-    """Return the result for other programs: the names of the valid environments, and the problems."""
-    result = {"environments": sorted(environments), "problems": [asdict(problem) for problem in problems]}
+def render_json(environments: Iterable[str], problems: Iterable[Problem], ends: Sequence[str]) -> str:
+    """Return the result for other programs: the names of the valid environments, the problems, and the warnings."""
+    result = {
+        "environments": sorted(environments),
+        "problems": [asdict(problem) for problem in problems],
+        "warnings": list(ends),
+    }
     return json.dumps(result, indent=1)
 
 
 def annotation(problem: Problem) -> str:
     """Return a problem as a workflow command of GitHub Actions, which shows it beside the line in a pull request."""
-    text = f"{problem.path}: {problem.message}".replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-    return f"::error file={problem.file},line={max(problem.line, 1)},col={max(problem.column, 1)}::{text}"
+    position = f"line={max(problem.line, 1)},col={max(problem.column, 1)}"
+    return f"::error file={problem.file},{position}::{escape(f'{problem.path}: {problem.message}')}"
+
+
+def escape(text: str) -> str:
+    """Return a text as the message of a workflow command."""
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")

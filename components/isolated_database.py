@@ -53,7 +53,7 @@ class IsolatedDatabaseArgs:
     """Name of the database in PostgreSQL: letters, digits and underscores. A restored database keeps its own name."""
 
     engine_version: str
-    """PostgreSQL version, such as `16.9`.
+    """PostgreSQL version, such as `16.13`.
 
     A new minor version restarts the database. RDS refuses a new major version unless the sizing allows it.
     """

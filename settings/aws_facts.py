@@ -1,30 +1,82 @@
-"""What AWS supports, as far as it is known without asking AWS. The source is beside each fact."""
+"""What AWS offers, as far as it is known without asking AWS.
 
+aws_catalog.json is derived from the data of cfn-lint (tests/unit/derive_aws_catalog.py): availability zones, instance
+types, database classes, and PostgreSQL versions. A test keeps it true; a newer cfn-lint brings newer data.
+"""
+
+import difflib
+import functools
+import json
 import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
 
-# Instance class families that RDS for PostgreSQL supports, by the letter of their series: burstable, general purpose,
-# memory optimized, extra memory, compute optimized.
-# Source: RDS user guide, "Supported DB engines for DB instance classes".
-DATABASE_FAMILIES = {
-    "t": ("t3", "t4g"),
-    "m": ("m5", "m5d", "m6g", "m6gd", "m6i", "m6id", "m6idn", "m6in", "m7g", "m7i", "m8g", "m8gd"),
-    "r": ("r5", "r5b", "r5d", "r6g", "r6gd", "r6i", "r6id", "r6idn", "r6in", "r7g", "r7i", "r8g", "r8gd"),
-    "x": ("x2g", "x2idn", "x2iedn", "x2iezn"),
-    "c": ("c6gd",),
+CATALOG_FILE = Path(__file__).parent / "aws_catalog.json"
+NOTICE = timedelta(days=180)  # how long before the end of a version it is announced
+
+# When RDS ends standard support of a PostgreSQL major version. Afterwards it costs extra (Extended Support), so a new
+# database should not have it.
+# Source: RDS user guide, "Release calendar for Amazon RDS for PostgreSQL".
+END_OF_STANDARD_SUPPORT = {
+    14: date(2027, 2, 28),
+    15: date(2028, 2, 29),
+    16: date(2029, 2, 28),
+    17: date(2030, 2, 28),
+    18: date(2031, 2, 28),
 }
-BURSTABLE_FAMILIES = DATABASE_FAMILIES["t"]
-ALL_DATABASE_FAMILIES = tuple(family for families in DATABASE_FAMILIES.values() for family in families)
+# Since when RDS creates no new databases with a minor version. Soon afterwards, it upgrades the existing ones in their
+# maintenance windows.
+# Source: AWS's notices to owners of such databases; those of October were reported by users, and no page confirms them.
+RETIRED: dict[date, dict[int, tuple[int, ...]]] = {
+    date(2026, 5, 1): {14: (14, 15, 16, 17), 15: (9, 10, 11, 12), 16: (5, 6, 7, 8), 17: (1, 2, 3, 4)},
+    date(2026, 10, 1): {14: (18, 19), 15: (13, 14), 16: (9, 10), 17: (5, 6)},
+}
 
-# Sizes of RDS instance classes, from the smallest.
-# Source: RDS user guide, "Hardware specifications for DB instance classes".
-SMALL_SIZES = ("micro", "small", "medium")  # burstable families only; c6gd also has medium
-BURSTABLE_SIZES = (*SMALL_SIZES, "large", "xlarge", "2xlarge")
-LARGER_SIZES = tuple(f"{number}xlarge" for number in (4, 6, 8, 9, 10, 12, 16, 18, 24, 32, 48))
-DATABASE_SIZES = (*BURSTABLE_SIZES, *LARGER_SIZES, "metal")
 
-# The PostgreSQL major versions in RDS standard support, and the first minor version of each that RDS offers for new
-# instances. Source: RDS user guide, "Release calendar for Amazon RDS for PostgreSQL".
-FIRST_POSTGRES_MINOR = {14: 12, 15: 7, 16: 3, 17: 2, 18: 1}
+@dataclass(frozen=True)
+class Catalog:
+    """What each region offers.
+
+    Attributes:
+        zones: The availability zones of each region.
+        instance_types: The regions of each EC2 instance type.
+        database_classes: The regions of each RDS instance class for PostgreSQL, without `db.`.
+        postgres_versions: The minor versions of each PostgreSQL major version that new databases can have.
+    """
+
+    zones: Mapping[str, tuple[str, ...]]
+    instance_types: Mapping[str, frozenset[str]]
+    database_classes: Mapping[str, frozenset[str]]
+    postgres_versions: Mapping[int, tuple[int, ...]]
+
+
+@functools.cache
+def catalog() -> Catalog:
+    """Return what aws_catalog.json says."""
+    content: dict[str, Any] = json.loads(CATALOG_FILE.read_text(encoding="utf-8"))
+    regions: list[str] = content["regions"]
+    versions: dict[int, tuple[int, ...]] = {}
+    for version in content["postgres_versions"]:
+        major, minor = map(int, version.split("."))
+        versions[major] = (*versions.get(major, ()), minor)
+    return Catalog(
+        {region: tuple(zones) for region, zones in content["zones"].items()},
+        _regions_by_name(content["instance_types"], regions),
+        _regions_by_name(content["database_classes"], regions),
+        versions,
+    )
+
+
+def _regions_by_name(families: Mapping[str, Mapping[str, str]], regions: list[str]) -> dict[str, frozenset[str]]:
+    """Return the regions of each name. A set bit N of the hexadecimal number of a size stands for the region N."""
+    return {
+        f"{family}.{size}": frozenset(region for index, region in enumerate(regions) if int(bits, 16) >> index & 1)
+        for family, sizes in families.items()
+        for size, bits in sizes.items()
+    }
 
 
 def architecture_of(instance_type: str) -> str | None:
@@ -39,28 +91,81 @@ def architecture_of(instance_type: str) -> str | None:
     return "arm64" if "g" in match["attributes"] or instance_type.startswith("a1.") else "x86_64"
 
 
-def describe_unsupported_class(instance_class: str) -> str:
-    """Return why RDS does not support an instance class for PostgreSQL, or an empty text if it does."""
-    _, family, size = instance_class.split(".")
-    if family not in ALL_DATABASE_FAMILIES:
-        families = ", ".join(ALL_DATABASE_FAMILIES)
-        return f"RDS does not support PostgreSQL on the instance family {family!r}. Supported families: {families}."
-    if size not in DATABASE_SIZES:
-        return f"RDS has no instance size {size!r}. Sizes: {', '.join(DATABASE_SIZES)}."
-    if size in SMALL_SIZES and family not in BURSTABLE_FAMILIES and (family, size) != ("c6gd", "medium"):
-        return f"the smallest {family} is large. Only {' and '.join(BURSTABLE_FAMILIES)} have the size {size}."
-    if family in BURSTABLE_FAMILIES and size not in BURSTABLE_SIZES:
-        return f"the largest {family} is {BURSTABLE_SIZES[-1]}."
+def describe_unsupported_type(instance_type: str, region: str) -> str:
+    """Return why a region has no servers of an EC2 instance type, or an empty text if it has."""
+    return _unavailable(instance_type, catalog().instance_types, "EC2 instance type", region)
+
+
+def describe_unsupported_class(instance_class: str, region: str) -> str:
+    """Return why a region has no PostgreSQL databases of an RDS instance class, or an empty text if it has."""
+    name = instance_class.removeprefix("db.")
+    return _unavailable(name, catalog().database_classes, "RDS instance class for PostgreSQL", region, prefix="db.")
+
+
+def _unavailable(name: str, offered: Mapping[str, frozenset[str]], kind: str, region: str, *, prefix: str = "") -> str:
+    """Return why a region does not offer something, or an empty text if it does, or if the region is unknown."""
+    if name not in offered:
+        family = name.partition(".")[0]
+        sizes = [other for other in offered if other.startswith(f"{family}.")]
+        others = sorted(sizes, key=_size_order) or difflib.get_close_matches(name, offered)
+        names = ", ".join(f"{prefix}{other}" for other in others)
+        label = "Those of this family" if sizes else "Similar ones"
+        return f"there is no such {kind}." + (f" {label}: {names}." if names else "")
+    if region in catalog().zones and region not in offered[name]:
+        return f"{region} does not offer this {kind}."
     return ""
+
+
+def _size_order(name: str) -> tuple[int, str]:
+    """Return a sort key that puts the sizes of a family in order."""
+    size = name.partition(".")[2]
+    named = ("nano", "micro", "small", "medium", "large", "xlarge")
+    number = re.match(r"\d+", size)
+    return (len(named) + int(number[0]) if number else named.index(size) if size in named else 1000, size)
 
 
 def describe_unsupported_engine(version: str) -> str:
     """Return why RDS does not offer a PostgreSQL version for new instances, or an empty text if it does."""
     major, minor = map(int, version.split("."))
-    if major not in FIRST_POSTGRES_MINOR:
-        majors = ", ".join(map(str, FIRST_POSTGRES_MINOR))
+    if major not in END_OF_STANDARD_SUPPORT:
+        majors = ", ".join(map(str, END_OF_STANDARD_SUPPORT))
         return f"RDS does not offer PostgreSQL {major} in standard support. Supported major versions: {majors}."
-    if minor < FIRST_POSTGRES_MINOR[major]:
-        first = f"{major}.{FIRST_POSTGRES_MINOR[major]}"
-        return f"RDS does not offer this version for new instances. The oldest supported minor version is {first}."
+    minors = catalog().postgres_versions.get(major, ())
+    if minor not in minors:
+        return f"RDS does not offer this version for new instances. It offers {_versions(major, minors)}."
+    return ""
+
+
+def _versions(major: int, minors: Iterable[int]) -> str:
+    """Return versions as a list."""
+    return ", ".join(f"{major}.{minor}" for minor in minors)
+
+
+def retired_on(version: str) -> date | None:
+    """Return since when RDS creates no new databases with a PostgreSQL version; None if no date is known."""
+    major, minor = map(int, version.split("."))
+    return next((day for day, versions in RETIRED.items() if minor in versions.get(major, ())), None)
+
+
+def latest_minor(version: str) -> str:
+    """Return the newest known version of the same major version."""
+    major = int(version.split(".", maxsplit=1)[0])
+    return f"{major}.{max(catalog().postgres_versions.get(major, (0,)))}"
+
+
+def describe_end_of_life(version: str, today: date) -> str:
+    """Return what RDS has announced about a PostgreSQL version that ends soon or has ended; empty if nothing."""
+    retired = retired_on(version)
+    if retired and retired <= today + NOTICE:
+        verb = "creates" if retired <= today else "will create"
+        return (
+            f"since {retired}, RDS {verb} no new databases with PostgreSQL {version}, and it upgrades existing ones by "
+            f"itself. Release {latest_minor(version)} instead."
+        )
+    end = END_OF_STANDARD_SUPPORT.get(int(version.split(".", maxsplit=1)[0]))
+    if end and end <= today + NOTICE:
+        return (
+            f"RDS ends its standard support of this major version on {end}; afterwards the database costs extra. Plan "
+            "an upgrade to a newer major version."
+        )
     return ""

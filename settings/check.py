@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from settings.lifecycle import warnings
 from settings.model_errors import violations_of
 from settings.models import Settings
 from settings.problems import Location, Problem, Rule, SettingsError, Violation, did_you_mean
@@ -56,7 +58,7 @@ def check_folder(
         problems += own_problems
         if settings:
             environments[name] = settings
-    problems += [problem_at(documents[name], violation) for name, violation in check_environments(environments)]
+    problems += [problem_at(documents[name], violation) for name, violation in check_environments(environments, specs)]
     return environments, sorted(set(problems))
 
 
@@ -162,4 +164,6 @@ def settings_of_stack(
         problems.add(Problem(file.name, 0, 0, "", message, Rule.MISSING_FILE))
     if problems or settings is None:
         raise SettingsError(problems)
+    for warning in warnings(settings, datetime.now(UTC).date()):
+        warn(warning)
     return settings

@@ -7,6 +7,7 @@ whole, or in Sizing, which each environment has for itself. Nothing here imports
 
 import ipaddress
 import re
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -16,6 +17,7 @@ from settings.problems import Rule
 
 LARGEST_VPC_PREFIX, SMALLEST_VPC_PREFIX = 16, 23
 LARGEST_STORAGE_GB = 65536  # RDS user guide, "General Purpose SSD storage": the limit of gp3 for PostgreSQL
+DOCKER_NETWORK = "172.17.0.0/16"  # Docker's default bridge
 RFC_1918 = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 
 
@@ -51,12 +53,27 @@ def _vpc_cidr(value: str) -> str:
         raise _error(Rule.INVALID_NETWORK_SIZE, message)
     if str(network) != value:
         raise _error(Rule.NON_CANONICAL_NETWORK, f"{value!r} must be written as {network}.")
+    if network.overlaps(ipaddress.IPv4Network(DOCKER_NETWORK)):
+        message = (
+            f"{value!r} overlaps {DOCKER_NETWORK}, which Docker uses on every server, so servers could not reach each "
+            "other there. Use another range."
+        )
+        raise _error(Rule.RESERVED_NETWORK, message)
     if not any(network.subnet_of(ipaddress.IPv4Network(private)) for private in RFC_1918):
         message = (
             f"{value!r} is not private, and servers could not reach the real owners of these addresses. "
             f"Use a range within {', '.join(RFC_1918)} (RFC 1918)."
         )
         raise _error(Rule.PUBLIC_NETWORK, message)
+    return value
+
+
+def _time(value: str) -> str:
+    try:
+        datetime.strptime(value, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        message = f"{value!r} is not a time in UTC, such as 2026-11-23T18:00:00Z."
+        raise _error(Rule.INVALID_TIME, message) from None
     return value
 
 
@@ -86,7 +103,7 @@ def _email(value: str) -> str:
 
 
 def _zone(value: str) -> str:
-    if not re.fullmatch(r"[a-z]{2}(-[a-z]+)+-\d[a-h]", value):
+    if not re.fullmatch(r"[a-z]{2}(-[a-z]+)+-[0-9][a-h]", value):
         raise _error(Rule.INVALID_ZONE, f"{value!r} is not an availability zone, such as us-east-1a.")
     return value
 
@@ -230,7 +247,7 @@ class Release(Strict):
     """What a service's team built, once. It is promoted from environment to environment as a whole."""
 
     version: str = Field(
-        pattern=r"^\d+\.\d+\.\d+([-+][0-9A-Za-z.-]+)?$", description="Semantic version of the release."
+        pattern=r"^[0-9]+\.[0-9]+\.[0-9]+([-+][0-9A-Za-z.-]+)?$", description="Semantic version of the release."
     )
     architecture: Literal["arm64", "x86_64"] = Field(
         "arm64",
@@ -246,8 +263,8 @@ class Release(Strict):
     )
     database_engine: str | None = Field(
         None,
-        pattern=r"^\d{2}\.\d+$",
-        description='PostgreSQL version in quotes, such as "16.9". Required if the service has a database.',
+        pattern=r"^[0-9]{2}\.[0-9]+$",
+        description='PostgreSQL version in quotes, such as "16.13". Required if the service has a database.',
     )
     environment_variables: dict[str, str] = Field(
         {},
@@ -273,7 +290,7 @@ class FromSnapshot(Strict):
     """The snapshot that a new database starts from. Changing it replaces the database."""
 
     snapshot: str = Field(
-        pattern=r"^(arn:aws:rds:[a-z0-9-]+:\d{12}:snapshot:)?[A-Za-z][A-Za-z0-9:-]{0,254}$",
+        pattern=r"^(arn:aws:rds:[a-z0-9-]+:[0-9]{12}:snapshot:)?[A-Za-z][A-Za-z0-9:-]{0,254}$",
         description="Identifier of an RDS snapshot, or the ARN of a snapshot that another account shares.",
     )
 
@@ -285,8 +302,7 @@ class FromPointInTime(Strict):
         pattern=r"^[a-z][a-z0-9-]{0,62}$",
         description="Identifier of the source RDS instance, in the same account and region.",
     )
-    time: str = Field(
-        pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$",
+    time: Annotated[str, AfterValidator(_time)] = Field(
         description="Time in UTC, such as 2026-11-23T18:00:00Z. The source instance's backups must cover it.",
     )
 
@@ -381,8 +397,8 @@ class Settings(Strict):
         description="Name of the environment and its stack. At most 10 characters, because AWS limits the names that "
         "contain it.",
     )
-    account_id: str = Field(pattern=r"^\d{12}$", description="ID of the environment's AWS account.")
-    region: str = Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$", description="AWS region, such as us-east-1.")
+    account_id: str = Field(pattern=r"^[0-9]{12}$", description="ID of the environment's AWS account.")
+    region: str = Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$", description="AWS region, such as us-east-1.")
     environment: Environment
     services: dict[str, Service]
 

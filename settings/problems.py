@@ -25,6 +25,8 @@ class Rule(StrEnum):
     TAB_INDENTATION = "tab-indentation"
     YAML_ANCHOR = "yaml-anchor"
     YAML_TAG = "yaml-tag"
+    AMBIGUOUS_VALUE = "ambiguous-value"
+    UNUSUAL_LINE_BREAK = "unusual-line-break"
     DUPLICATE_KEY = "duplicate-key"
     INVALID_KEY = "invalid-key"
     NESTED_TOO_DEEPLY = "nested-too-deeply"
@@ -48,11 +50,13 @@ class Rule(StrEnum):
     INVALID_ACCOUNT_LIST = "invalid-account-list"
     INVALID_DOMAIN = "invalid-domain"
     INVALID_EMAIL = "invalid-email"
+    INVALID_TIME = "invalid-time"
 
     # Network and DNS
     INVALID_NETWORK = "invalid-network"
     INVALID_NETWORK_SIZE = "invalid-network-size"
     PUBLIC_NETWORK = "public-network"
+    RESERVED_NETWORK = "reserved-network"
     NON_CANONICAL_NETWORK = "non-canonical-network"
     INVALID_IP_RANGE = "invalid-ip-range"
     INVALID_ZONE = "invalid-zone"
@@ -61,6 +65,8 @@ class Rule(StrEnum):
     INVALID_DELEGATION = "invalid-delegation"
     INVALID_NAME_SERVERS = "invalid-name-servers"
     DELEGATED_HOST = "delegated-host"
+    DOMAIN_OF_A_HOST = "domain-of-a-host"
+    HOST_TOO_LONG = "host-too-long"
 
     # One service
     UNKNOWN_SERVICE = "unknown-service"

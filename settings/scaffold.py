@@ -26,7 +26,7 @@ BLOCK = """    {name}:
         version: 0.1.0
         image: 111111111111.dkr.ecr.us-east-1.amazonaws.com/{name}@sha256:{zeros}
         machine_image: ami-0123456789abcdef0
-        database_engine: "16.9"
+        database_engine: "16.13"
       sizing:
         instance_type: {instance_type}
         instances: {{minimum: {minimum}, maximum: {maximum}}}

@@ -112,6 +112,12 @@ class ServiceSpec:
     sends_mail: bool = False
     """Whether the service gets an SES identity for its host and the records that mail needs. Default: false."""
 
+    def hosts(self) -> tuple[str, ...]:
+        """Return the hosts whose records the service creates, without the environment's domain."""
+        own = (self.host,) if self.owns_host else ()
+        redirects = tuple(f"{label}.{self.host}".strip(".") for label in self.redirects)
+        return (*own, *redirects, *((self.cdn.host,) if self.cdn else ()))
+
     def host_in(self, domain: str) -> str:
         """Return the service's full host name in an environment's domain."""
         return f"{self.host}.{domain}" if self.host else domain

@@ -1,5 +1,6 @@
 """Reads an environment file: its values, and the position of every key. It never runs anything that a file names."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,10 @@ from settings.problems import Location, Problem, Rule, format_location
 
 MAXIMUM_BYTES = 1_000_000  # parsing a file of many megabytes takes minutes and would look as if the command hung
 MAXIMUM_DEPTH = 40
+UNUSUAL_BREAKS = "\x85\u2028\u2029"
+PLAIN_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,15})?")
+# Plain text that YAML 1.1, which Pulumi's library partly follows, reads as a number.
+OTHER_YAML = re.compile(r"[+-]?0[bo]?[0-9_]+|[+-]?[0-9][0-9_]*_[0-9_]*")
 CORE_TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float", "bool", "null", "map", "seq"))
 
 
@@ -65,6 +70,9 @@ def parse(name: str, text: str) -> YamlDocument:
     if line := _first_line_with_tab(text):
         message = "the line is indented with a tab, which YAML does not allow. Use spaces."
         return _unusable(name, Rule.TAB_INDENTATION, message, line, 1)
+    if line := _first_line_with_unusual_break(text):
+        message = "the line has a line break that only some programs treat as one. Replace it with a space."
+        return _unusable(name, Rule.UNUSUAL_LINE_BREAK, message, line, 1)
     try:
         root = YAML(typ="rt", pure=True).compose(text)
     except MarkedYAMLError as error:
@@ -101,6 +109,12 @@ def _first_line_with_tab(text: str) -> int:
         if "\t" in indentation:
             return number
     return 0
+
+
+def _first_line_with_unusual_break(text: str) -> int:
+    """Return the number of the first line with NEL, LS or PS, which YAML 1.1 breaks and YAML 1.2 does not; or 0."""
+    lines = enumerate(text.split("\n"), 1)
+    return next((number for number, line in lines if any(character in line for character in UNUSUAL_BREAKS)), 0)
 
 
 class _NodeReader:
@@ -143,6 +157,13 @@ class _NodeReader:
             return self.mapping(node, location)
         if isinstance(node, SequenceNode):
             return [self.value(item, (*location, index)) for index, item in enumerate(node.value)]
+        if isinstance(node, ScalarNode) and is_ambiguous(node):
+            message = (
+                f"`{str(node.value)[:40]}` means different things to different versions of YAML. Write a number with "
+                "decimal digits only and without a leading zero, true or false, or put text in quotes."
+            )
+            self.report(node, location, Rule.AMBIGUOUS_VALUE, message)
+            return None
         return _scalar(node)
 
     def mapping(self, node: MappingNode, location: Location) -> dict[str, Any]:
@@ -162,24 +183,33 @@ class _NodeReader:
         return values
 
 
+def is_ambiguous(node: ScalarNode) -> bool:
+    """Tell whether Pulumi, which reads YAML with another library, might read another value: octal numbers and the like.
+
+    A node without a style is plain text, without quotes.
+    """
+    text, kind = str(node.value), str(node.tag).rsplit(":", 1)[-1]
+    if node.style in {"'", '"', "|", ">"}:
+        return kind != "str"  # an explicit tag, such as !!int "5"
+    if kind in {"int", "float"}:
+        return not PLAIN_NUMBER.fullmatch(text)
+    if kind == "bool":
+        return text.lower() not in {"true", "false"}
+    return kind == "str" and bool(OTHER_YAML.fullmatch(text))
+
+
 def _position(node: Node) -> tuple[int, int]:
     """Return the line and column of a node, counted from 1."""
     return node.start_mark.line + 1, node.start_mark.column + 1
 
 
 def _scalar(node: Node) -> Any:
-    """Return a scalar as YAML 1.2 reads it."""
+    """Return a scalar that is not ambiguous."""
     text, kind = str(node.value), str(node.tag).rsplit(":", 1)[-1]
     if kind == "null":
         return None
     if kind == "bool":
         return text.lower() == "true"
-    try:
-        if kind == "int":
-            return int(text) if text.lstrip("+-").isdigit() else int(text.replace("_", ""), 0)
-        if kind == "float":
-            digits = text.replace("_", "").replace(".inf", "inf").replace(".Inf", "inf")
-            return float(digits.replace(".nan", "nan").replace(".NaN", "nan"))
-    except ValueError:
-        return text  # such as 0o9: the models say that it must be a number
-    return text
+    if kind == "int":
+        return int(text)
+    return float(text) if kind == "float" else text

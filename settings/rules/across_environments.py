@@ -6,12 +6,17 @@ from collections.abc import Iterator, Mapping
 
 from settings.models import Settings
 from settings.problems import Rule, Violation
+from settings.service_spec import ServiceSpec
 
 
-def check_environments(environments: Mapping[str, Settings]) -> Iterator[tuple[str, Violation]]:
+def check_environments(
+    environments: Mapping[str, Settings], specs: Mapping[str, ServiceSpec]
+) -> Iterator[tuple[str, Violation]]:
     """Yield (environment, violation) for everything that two environments share and must not. Both are reported."""
     for (name, settings), (other_name, other) in itertools.permutations(sorted(environments.items()), 2):
         for violation in _check_against(settings, other_name, other):
+            yield name, violation
+        for violation in _check_domain(settings, other_name, other, specs):
             yield name, violation
 
 
@@ -33,3 +38,17 @@ def _check_against(settings: Settings, other_name: str, other: Settings) -> Iter
     if settings.environment.domain == other.environment.domain:
         message = f"is also the domain of {other_name}, so both would own the same hosts. Use another domain."
         yield Violation(("environment", "domain"), Rule.SHARED_DOMAIN, message)
+
+
+def _check_domain(
+    settings: Settings, other_name: str, other: Settings, specs: Mapping[str, ServiceSpec]
+) -> Iterator[Violation]:
+    """Yield a domain that is the host of a service in another environment."""
+    for name in other.enabled_services():
+        for host in specs[name].hosts() if name in specs else ():
+            if host and f"{host}.{other.environment.domain}" == settings.environment.domain:
+                message = (
+                    f"is the host of {name} in {other_name}, which could not be reached any more if its name were "
+                    "delegated to this environment. Use another domain."
+                )
+                yield Violation(("environment", "domain"), Rule.DOMAIN_OF_A_HOST, message)

@@ -14,7 +14,7 @@ RESTORE_BASE_MINUTES, RESTORE_GB_PER_MINUTE = 30, 10
 MINIMUM_STORAGE_GROWTH = 1.1  # RDS user guide, "Managing capacity automatically with storage autoscaling"
 
 
-def check_database(service_location: Location, service: Service, spec: ServiceSpec) -> Iterator[Violation]:
+def check_database(service_location: Location, service: Service, spec: ServiceSpec, region: str) -> Iterator[Violation]:
     """Yield what is wrong with a service's database."""
     location = (*service_location, "sizing", "database")
     sizing, file = service.sizing.database, f"services/{spec.name}.py"
@@ -28,7 +28,7 @@ def check_database(service_location: Location, service: Service, spec: ServiceSp
         message = f"is required, because {spec.name} has a database ({file})."
         yield Violation(location, Rule.MISSING_DATABASE, message)
     else:
-        yield from _check_sizing(location, sizing)
+        yield from _check_sizing(location, sizing, region)
 
 
 def _check_engine(location: Location, engine: str | None, spec: ServiceSpec) -> Iterator[Violation]:
@@ -36,19 +36,19 @@ def _check_engine(location: Location, engine: str | None, spec: ServiceSpec) -> 
     if engine is None:
         message = (
             f"is required, because {spec.name} has a database (services/{spec.name}.py). "
-            'Write its PostgreSQL version in quotes, such as "16.9".'
+            'Write its PostgreSQL version in quotes, such as "16.13".'
         )
         yield Violation(location, Rule.MISSING_DATABASE_ENGINE, message)
     elif reason := describe_unsupported_engine(engine):
         yield Violation(location, Rule.UNSUPPORTED_DATABASE_ENGINE, f"{engine!r} cannot be used: {reason}")
 
 
-def _check_sizing(location: Location, sizing: DatabaseSizing) -> Iterator[Violation]:
+def _check_sizing(location: Location, sizing: DatabaseSizing, region: str) -> Iterator[Violation]:
     """Yield sizes and restore options that RDS would refuse."""
     if sizing.restore and sizing.restore_to_time:
         message = "cannot be combined with restore: a database starts from one of the two. Remove one."
         yield Violation((*location, "restore_to_time"), Rule.CONFLICTING_RESTORE, message)
-    if reason := describe_unsupported_class(sizing.instance_class):
+    if reason := describe_unsupported_class(sizing.instance_class, region):
         message = f"{sizing.instance_class!r} cannot be used: {reason}"
         yield Violation((*location, "class"), Rule.UNSUPPORTED_DATABASE_CLASS, message)
     maximum = sizing.maximum_storage_gb

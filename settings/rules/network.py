@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 
+from settings.aws_facts import catalog
 from settings.models import Settings
 from settings.problems import Location, Rule, Violation
 from settings.service_spec import ServiceSpec
@@ -20,6 +21,9 @@ def check_zones(settings: Settings) -> Iterator[Violation]:
         if zone[:-1] != settings.region:
             message = f"{zone!r} is not in {settings.region}, the region of this environment."
             yield Violation(location, Rule.ZONE_OUTSIDE_REGION, message)
+        elif (known := catalog().zones.get(settings.region)) and zone not in known:
+            message = f"{settings.region} has no zone {zone!r}. Its zones: {', '.join(known)}."
+            yield Violation(location, Rule.INVALID_ZONE, message)
         if zone in zones[:index]:
             message = f"{zone!r} appears twice, but a zone has only one subnet of each kind. Remove one."
             yield Violation(location, Rule.DUPLICATE_ZONE, message)

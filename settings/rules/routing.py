@@ -64,10 +64,7 @@ def _check_records(specs: Specs) -> Iterator[Violation]:
     """Yield hosts whose record two services create, or none."""
     owners: dict[str, str] = {}
     for name, spec in specs.items():
-        hosts = [spec.host] if spec.owns_host else []
-        hosts += [f"{label}.{spec.host}".strip(".") for label in spec.redirects]
-        hosts += [spec.cdn.host] if spec.cdn else []
-        for host in hosts:
+        for host in spec.hosts():
             owner = owners.setdefault(host, name)
             if owner != name:
                 message = (

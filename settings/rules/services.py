@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from settings.aws_facts import architecture_of
+from settings.aws_facts import architecture_of, describe_unsupported_type
 from settings.models import Release, Service, Settings
 from settings.problems import Location, Rule, Violation, did_you_mean
 from settings.rules.databases import check_database
@@ -11,10 +11,14 @@ from settings.service_spec import DedicatedLoadBalancer, ServiceSpec
 
 # AWS limits the name of a target group to 32 characters: `<service>-servers-http` and a random suffix of 8.
 SERVICE_NAME_LIMIT = 11
+CERTIFICATE_NAME_LIMIT = 64  # ACM user guide, "Requesting a public certificate": the first name of a certificate
 
 
 def check_services(settings: Settings, specs: Mapping[str, ServiceSpec]) -> Iterator[Violation]:
     """Yield what is wrong with each service alone, enabled or not."""
+    if not settings.services:
+        message = "must name at least one service; an empty map would delete everything that the services have."
+        yield Violation(("services",), Rule.WRONG_LENGTH, message)
     for name, service in settings.services.items():
         location: Location = ("services", name)
         if name not in specs:
@@ -28,13 +32,26 @@ def check_services(settings: Settings, specs: Mapping[str, ServiceSpec]) -> Iter
                 "AWS limits the names of target groups that contain it."
             )
             yield Violation(location, Rule.SERVICE_NAME_TOO_LONG, message)
-        yield from _check_servers(location, service)
-        yield from check_database(location, service, specs[name])
+        yield from _check_hosts(location, specs[name], settings.environment.domain)
+        yield from _check_servers(location, service, settings.region)
+        yield from check_database(location, service, specs[name], settings.region)
         yield from check_environment_variables(location, service.release)
         yield from _check_websocket(location, service.release, specs[name])
 
 
-def _check_servers(service_location: Location, service: Service) -> Iterator[Violation]:
+def _check_hosts(location: Location, spec: ServiceSpec, domain: str) -> Iterator[Violation]:
+    """Yield hosts that no certificate of AWS can have."""
+    for host in spec.hosts():
+        name = f"{host}.{domain}" if host else domain
+        if len(name) > CERTIFICATE_NAME_LIMIT:
+            message = (
+                f"has the host {name} with {len(name)} characters. AWS issues certificates for at most "
+                f"{CERTIFICATE_NAME_LIMIT}. Shorten the host (services/{spec.name}.py) or the environment's domain."
+            )
+            yield Violation(location, Rule.HOST_TOO_LONG, message)
+
+
+def _check_servers(service_location: Location, service: Service, region: str) -> Iterator[Violation]:
     """Yield server counts and instance types that cannot work."""
     sizing, release = service.sizing, service.release
     if sizing.instances.minimum > sizing.instances.maximum:
@@ -47,6 +64,9 @@ def _check_servers(service_location: Location, service: Service) -> Iterator[Vio
     architecture = architecture_of(sizing.instance_type)
     if architecture is None:
         message = f"{sizing.instance_type!r} is not an EC2 instance type, such as t4g.small."
+        yield Violation(location, Rule.INVALID_INSTANCE_TYPE, message)
+    elif reason := describe_unsupported_type(sizing.instance_type, region):
+        message = f"{sizing.instance_type!r} cannot be used: {reason}"
         yield Violation(location, Rule.INVALID_INSTANCE_TYPE, message)
     elif architecture != release.architecture:
         message = (

@@ -39,7 +39,7 @@ from pulumi_aws.ssm.parameter import Parameter
 DATABASE = """
 database = dict(
     engine='postgres',
-    engine_version='16.9',
+    engine_version='16.13',
     instance_class='db.t4g.micro',
     allocated_storage=20,
     username='u',

@@ -219,7 +219,7 @@ def test_a_newer_database_engine_is_an_update_in_place(clone: Clone) -> None:
     path = clone.root / "Pulumi.prod.yaml"
     with restored(path) as text:
         head, payments = text.split("    payments:\n", 1)
-        path.write_text(f"{head}    payments:\n{payments.replace('16.9', '16.10', 1)}", encoding="utf-8")
+        path.write_text(f"{head}    payments:\n{payments.replace('16.13', '16.14', 1)}", encoding="utf-8")
         operations, (_, report) = clone.operations("prod"), clone.gate_report("prod")
     assert operations == {"payments-database-instance": "update"}
     assert report["blockers"] == []

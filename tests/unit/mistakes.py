@@ -60,6 +60,7 @@ NAME_SERVERS = "[ns1.example.com, ns2.example.com]"
 CIDR, ALLOW, DELEGATIONS = "environment.network.cidr", "environment.access.allow", "environment.dns.delegations"
 NETWORK, DURABILITY, OPERATIONS = "environment.network", "environment.durability", "environment.operations"
 CORE_RELEASE, CORE_SIZING = "services.core.release", "services.core.sizing"
+VALUES = "config.100xglobal:services"  # how the path of a value begins that the YAML reader refuses
 CORE_DATABASE, VARIABLES = "services.core.sizing.database", "services.members.release.environment_variables"
 SOCKET_WEBSOCKET = "services.socket.release.websocket"
 
@@ -92,8 +93,8 @@ KEYS = [
     in_alpha("        version: 3.8.0\n", "", f"{CORE_RELEASE}.version", Rule.MISSING_KEY),
 ]
 TYPES = [
-    in_alpha('"16.9"', "16.9", f"{CORE_RELEASE}.database_engine", Rule.UNQUOTED_NUMBER),
-    in_alpha('"16.9"', "16.10", f"{CORE_RELEASE}.database_engine", Rule.UNQUOTED_NUMBER),
+    in_alpha('"16.13"', "16.13", f"{CORE_RELEASE}.database_engine", Rule.UNQUOTED_NUMBER),
+    in_alpha('"16.13"', "16.10", f"{CORE_RELEASE}.database_engine", Rule.UNQUOTED_NUMBER),
     in_alpha("minimum: 1", 'minimum: "1"', f"{CORE_SIZING}.instances.minimum", Rule.WRONG_TYPE),
     in_alpha("multi_az: false", "multi_az: 'no'", f"{CORE_DATABASE}.multi_az", Rule.WRONG_TYPE),
     in_alpha(ZONES, "zones: us-east-1a", f"{NETWORK}.zones", Rule.WRONG_TYPE),
@@ -108,6 +109,9 @@ NETWORKS = [
     in_alpha("10.10.0.0/16", "10.0.0.0/8", CIDR, Rule.INVALID_NETWORK_SIZE),
     in_alpha("10.10.0.0/16", "52.10.0.0/16", CIDR, Rule.PUBLIC_NETWORK),
     in_alpha("10.10.0.0/16", "169.254.0.0/16", CIDR, Rule.PUBLIC_NETWORK),
+    in_alpha("10.10.0.0/16", "172.16.0.0/15", CIDR, Rule.INVALID_NETWORK_SIZE),
+    in_alpha("10.10.0.0/16", "172.17.0.0/16", CIDR, Rule.RESERVED_NETWORK),
+    in_alpha('"us-east-1b"', '"us-east-1g"', f"{NETWORK}.zones[1]", Rule.INVALID_ZONE),
     in_alpha("10.10.0.0/16", "10.20.128.0/17", CIDR, Rule.OVERLAPPING_NETWORK),
     in_alpha("10.10.0.0/16", "10.10.0.0/255.255.0.0", CIDR, Rule.NON_CANONICAL_NETWORK),
     in_alpha('"us-east-1b"', '"us-east-1z"', f"{NETWORK}.zones[1]", Rule.INVALID_ZONE),
@@ -123,6 +127,9 @@ IDENTITIES = [
     in_alpha("[operations@100xglobal.com]", "[nobody]", f"{OPERATIONS}.alarm_emails[0]", Rule.INVALID_EMAIL),
     in_alpha('["222222222222"]', '["333333333333"]', "account_id", Rule.SHARED_ACCOUNT),
     in_alpha("alpha.100xglobal.com", "beta.100xglobal.com", "environment.domain", Rule.SHARED_DOMAIN),
+    in_alpha('["222222222222"]', '["\u0662\u0662\u0662222222222"]', "account_id", Rule.INVALID_FORMAT),
+    in_alpha("domain: alpha.", "domain: static.beta.", "environment.domain", Rule.DOMAIN_OF_A_HOST),
+    in_alpha("alpha.100xglobal.com", f"{'a' * 60}.com", "services.members", Rule.HOST_TOO_LONG),
     in_alpha("alpha.100xglobal.com", "Alpha.100xglobal.com", "environment.domain", Rule.INVALID_DOMAIN),
     in_alpha(
         "alpha.100xglobal.com",
@@ -140,10 +147,11 @@ RELEASES = [
     in_alpha("ami-0123456789abcdef0", "ami-123", f"{CORE_RELEASE}.machine_image", Rule.INVALID_FORMAT),
     in_alpha("ami-0123456789abcdef0", "i-0123456789abcdef0", f"{CORE_RELEASE}.machine_image", Rule.INVALID_FORMAT),
     in_alpha("version: 3.8.0", "version: latest", f"{CORE_RELEASE}.version", Rule.INVALID_FORMAT),
-    in_alpha('"16.9"', '"9.6"', f"{CORE_RELEASE}.database_engine", Rule.INVALID_FORMAT),
-    in_alpha('"16.9"', '"12.19"', f"{CORE_RELEASE}.database_engine", Rule.UNSUPPORTED_DATABASE_ENGINE),
-    in_alpha('"16.9"', '"16.1"', f"{CORE_RELEASE}.database_engine", Rule.UNSUPPORTED_DATABASE_ENGINE),
-    in_alpha('        database_engine: "16.9"\n', "", f"{CORE_RELEASE}.database_engine", Rule.MISSING_DATABASE_ENGINE),
+    in_alpha('"16.13"', '"9.6"', f"{CORE_RELEASE}.database_engine", Rule.INVALID_FORMAT),
+    in_alpha('"16.13"', '"12.19"', f"{CORE_RELEASE}.database_engine", Rule.UNSUPPORTED_DATABASE_ENGINE),
+    in_alpha('"16.13"', '"16.99"', f"{CORE_RELEASE}.database_engine", Rule.UNSUPPORTED_DATABASE_ENGINE),
+    in_alpha('"16.13"', '"16.1"', f"{CORE_RELEASE}.database_engine", Rule.UNSUPPORTED_DATABASE_ENGINE),
+    in_alpha('        database_engine: "16.13"\n', "", f"{CORE_RELEASE}.database_engine", Rule.MISSING_DATABASE_ENGINE),
     in_alpha(SIGN_UP, '{"SIGN-UP": "open"}', f"{VARIABLES}.SIGN-UP", Rule.INVALID_VARIABLE_NAME),
     in_alpha(SIGN_UP, '{SIGN_UP: "a\\nb"}', f"{VARIABLES}.SIGN_UP", Rule.MULTI_LINE_VARIABLE),
     in_alpha(SIGN_UP, '{DATABASE_HOST: "x"}', f"{VARIABLES}.DATABASE_HOST", Rule.RESERVED_VARIABLE),
@@ -171,6 +179,34 @@ SIZES = [
     in_alpha("type: t4g.small", "type: t3.small", f"{CORE_SIZING}.instance_type", Rule.ARCHITECTURE_MISMATCH),
     in_alpha("type: t4g.small", "type: small", f"{CORE_SIZING}.instance_type", Rule.INVALID_FORMAT),
     in_alpha("type: t4g.small", "type: small.t4g", f"{CORE_SIZING}.instance_type", Rule.INVALID_INSTANCE_TYPE),
+    in_alpha("type: t4g.small", "type: t4g.tiny", f"{CORE_SIZING}.instance_type", Rule.INVALID_INSTANCE_TYPE),
+    in_alpha("type: t4g.small", "type: t4g.gigantic", f"{CORE_SIZING}.instance_type", Rule.INVALID_INSTANCE_TYPE),
+    in_alpha("type: t4g.small", "type: m7g.nano", f"{CORE_SIZING}.instance_type", Rule.INVALID_INSTANCE_TYPE),
+    in_alpha("type: t4g.small", "type: t4g.nan\u00f6", f"{CORE_SIZING}.instance_type", Rule.INVALID_FORMAT),
+    in_alpha("db.t4g.micro", "db.r6g.48xlarge", f"{CORE_DATABASE}.class", Rule.UNSUPPORTED_DATABASE_CLASS),
+    in_alpha("storage_gb: 20", "storage_gb: 020", f"{VALUES}.core.sizing.database.storage_gb", Rule.AMBIGUOUS_VALUE),
+    in_alpha("storage_gb: 20", "storage_gb: 0o40", f"{VALUES}.core.sizing.database.storage_gb", Rule.AMBIGUOUS_VALUE),
+    in_alpha("storage_gb: 20", "storage_gb: 1_0", f"{VALUES}.core.sizing.database.storage_gb", Rule.AMBIGUOUS_VALUE),
+    in_alpha(
+        "storage_gb: 20",
+        f"storage_gb: 0x{'f' * 9999}",
+        f"{VALUES}.core.sizing.database.storage_gb",
+        Rule.AMBIGUOUS_VALUE,
+    ),
+    in_alpha("storage_gb: 20", "storage_gb: .inf", f"{VALUES}.core.sizing.database.storage_gb", Rule.AMBIGUOUS_VALUE),
+    in_alpha(
+        "storage_gb: 20", "storage_gb: !!int '20'", f"{VALUES}.core.sizing.database.storage_gb", Rule.AMBIGUOUS_VALUE
+    ),
+    in_alpha("multi_az: false", "multi_az: no", f"{CORE_DATABASE}.multi_az", Rule.WRONG_TYPE),
+    in_alpha(
+        "multi_az: false", "multi_az: !!bool maybe", f"{VALUES}.core.sizing.database.multi_az", Rule.AMBIGUOUS_VALUE
+    ),
+    in_alpha(
+        "multi_az: false}",
+        "multi_az: false, restore_to_time: {instance: y, time: '2026-13-45T25:61:61Z'}}",
+        f"{CORE_DATABASE}.restore_to_time.time",
+        Rule.INVALID_TIME,
+    ),
     in_alpha("db.t4g.micro", "t4g.micro", f"{CORE_DATABASE}.class", Rule.INVALID_FORMAT),
     in_alpha("db.t4g.micro", "db.t9x.micro", f"{CORE_DATABASE}.class", Rule.UNSUPPORTED_DATABASE_CLASS),
     in_alpha("db.t4g.micro", "db.t4g.tiny", f"{CORE_DATABASE}.class", Rule.UNSUPPORTED_DATABASE_CLASS),
@@ -219,6 +255,8 @@ SHARED_HOSTS = [
     in_alpha("    members:\n", "    members:\n      enabled: false\n", "services.payments", Rule.HOST_WITHOUT_OWNER),
 ]
 YAML_MISTAKES = [
+    in_alpha("nat: single", "nat: single\u2028", "", Rule.UNUSUAL_LINE_BREAK),
+    in_alpha("nat: single", "nat: single\x85", "", Rule.UNUSUAL_LINE_BREAK),
     in_alpha("    domain:", "\tdomain:", "", Rule.TAB_INDENTATION),
     in_alpha(
         "      nat: single",
@@ -282,6 +320,7 @@ UNUSABLE_FILES = [
     UnusableFile(b"config:\n  aws:region: us-east-1\n---\nconfig: {}\n", Rule.INVALID_YAML),
     UnusableFile(b"%YAML 9.9\n---\nconfig: {}\n", None),
     UnusableFile(b"config: \x00\n", Rule.INVALID_YAML),
+    UnusableFile(b"config: {100xglobal:services: {}, aws:region: us-east-1}\n", None),
 ]
 
 

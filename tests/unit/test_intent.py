@@ -78,7 +78,7 @@ def set_database(**values: Any) -> Edit:
 
 def major_upgrade(config: Config) -> None:
     """Upgrade the database of members to another major version."""
-    block(config)["release"]["database_engine"] = "17.2"
+    block(config)["release"]["database_engine"] = "17.11"
     block(config)["sizing"]["database"]["allow_major_upgrade"] = True
 
 
