@@ -24,6 +24,9 @@ from settings.models import DatabaseSizing
 MONITORING_SECONDS = 60  # RDS.6: enhanced monitoring
 INSIGHTS_DAYS = 7  # how long Performance Insights keeps data at no extra cost
 # Source: RDS user guide, "Parameters for your RDS for PostgreSQL DB instance".
+# RDS refuses to apply these at once, and a new database starts with them anyway.
+# Source: https://github.com/ministryofjustice/cloud-platform/issues/1197
+STATIC_PARAMETERS = frozenset({"rds.force_ssl"})
 PARAMETERS = {
     "rds.force_ssl": "1",  # refuses connections without TLS
     "log_connections": "1",
@@ -227,7 +230,11 @@ class IsolatedDatabase(pulumi.ComponentResource):
             description=f"{self._name}: PostgreSQL {major}",
             family=f"postgres{major}",
             parameters=[
-                {"name": parameter, "value": value, "apply_method": "immediate"}
+                {
+                    "name": parameter,
+                    "value": value,
+                    "apply_method": "pending-reboot" if parameter in STATIC_PARAMETERS else "immediate",
+                }
                 for parameter, value in PARAMETERS.items()
             ],
             tags=self._args.tags,

@@ -5,7 +5,41 @@ what runs in the sandbox should run on a new account, the first time. docs/emula
 sources.
 """
 
-from sandbox.emulator.rules import autoscaling, cloudfront, ec2, iam, kms, load_balancing, rds
+from sandbox.emulator.rules import (
+    acm,
+    autoscaling,
+    cloudfront,
+    cloudwatch,
+    ec2,
+    iam,
+    kms,
+    load_balancing,
+    networks,
+    rds,
+    rds_parameters,
+    route53,
+    s3,
+    secrets,
+    sns,
+)
 from sandbox.emulator.rules.hooks import RULES, apply
 
-__all__ = ["RULES", "apply", "autoscaling", "cloudfront", "ec2", "iam", "kms", "load_balancing", "rds"]
+__all__ = [
+    "RULES",
+    "acm",
+    "apply",
+    "autoscaling",
+    "cloudfront",
+    "cloudwatch",
+    "ec2",
+    "iam",
+    "kms",
+    "load_balancing",
+    "networks",
+    "rds",
+    "rds_parameters",
+    "route53",
+    "s3",
+    "secrets",
+    "sns",
+]

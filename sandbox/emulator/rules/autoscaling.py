@@ -2,9 +2,11 @@
 
 from typing import Any
 
+from ministack.core.responses import get_region
 from ministack.services import autoscaling, ec2
 
 from sandbox.emulator.rules.hooks import Refusal, rule
+from settings.aws_facts import describe_unsupported_type
 
 API = "https://docs.aws.amazon.com/autoscaling/ec2/APIReference"
 HEALTH_CHECKS = frozenset({"EC2", "ELB", "EBS", "VPC_LATTICE"})
@@ -87,3 +89,35 @@ def template_version(parameters: Any) -> Refusal | None:
         "You must use a valid fully-formed launch template. "
         f"The specified launch template version {version} does not exist.",
     )
+
+
+@rule(
+    autoscaling, "_create_asg", "_update_asg", source="https://github.com/hashicorp/terraform-provider-aws/issues/18667"
+)
+def instance_type(parameters: Any) -> Refusal | None:
+    """The instance type in a group's launch template exists in its region."""
+    template = ec2._launch_templates.get(autoscaling._p(parameters, "LaunchTemplate.LaunchTemplateId")) or {}
+    version = autoscaling._p(parameters, "LaunchTemplate.Version")
+    for known in template.get("Versions") or []:
+        name = known["LaunchTemplateData"].get("InstanceType") or ""
+        if (
+            name
+            and version in {str(known["VersionNumber"]), "$Latest"}
+            and describe_unsupported_type(name, get_region())
+        ):
+            return Refusal(
+                "ValidationError",
+                "You must use a valid fully-formed launch template. The following supplied instance types do not "
+                f"exist: [{name}]",
+            )
+    return None
+
+
+@rule(autoscaling, "_put_scaling_policy", source=f"{API}/API_PredefinedMetricSpecification.html")
+def scaling_target(parameters: Any) -> Refusal | None:
+    """A scaling policy has a target above zero."""
+    prefix = "TargetTrackingConfiguration"
+    target = autoscaling._p(parameters, f"{prefix}.TargetValue")
+    if not target or float(target) > 0:
+        return None
+    return Refusal("ValidationError", f"Target value {target} must be greater than 0")

@@ -5,20 +5,53 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from ministack.services import alb, autoscaling, cloudfront, ec2, iam, kms, rds
+from ministack.core.responses import error_response_json
+from ministack.services import (
+    acm,
+    alb,
+    autoscaling,
+    cloudfront,
+    cloudwatch,
+    cloudwatch_logs,
+    ec2,
+    iam,
+    kms,
+    rds,
+    route53,
+    s3,
+    secretsmanager,
+    sns,
+)
 
 from sandbox.emulator.patches.hooks import Handler, wrap
 
 BAD_REQUEST = HTTPStatus.BAD_REQUEST.value
-# How each service writes an error; ministack's functions for it have different arguments.
-RESPONSES: dict[Any, Callable[[str, str], Any]] = {
-    ec2: lambda code, message: ec2._error(code, message, BAD_REQUEST),
-    rds: lambda code, message: rds._error(code, message, BAD_REQUEST),
-    alb: alb._error,
-    autoscaling: autoscaling._error,
-    cloudfront: lambda code, message: cloudfront._error(code, message, BAD_REQUEST),
-    kms: lambda code, message: kms.error_response_json(code, message, BAD_REQUEST),
-    iam: lambda code, message: iam._error(BAD_REQUEST, code, message),
+
+
+def json_error(code: str, message: str, *_request: Any) -> Any:
+    """Return an error of a service with a JSON protocol."""
+    return error_response_json(code, message, BAD_REQUEST)
+
+
+# How each service writes an error; ministack's functions for it have different arguments. CloudWatch answers in the
+# protocol of the request, which its handlers get as arguments.
+RESPONSES: dict[Any, Callable[..., Any]] = {
+    ec2: lambda code, message, *_: ec2._error(code, message, BAD_REQUEST),
+    rds: lambda code, message, *_: rds._error(code, message, BAD_REQUEST),
+    alb: lambda code, message, *_: alb._error(code, message),
+    autoscaling: lambda code, message, *_: autoscaling._error(code, message),
+    cloudfront: lambda code, message, *_: cloudfront._error(code, message, BAD_REQUEST),
+    iam: lambda code, message, *_: iam._error(BAD_REQUEST, code, message),
+    s3: lambda code, message, *_: s3._error(code, message, BAD_REQUEST),
+    sns: lambda code, message, *_: sns._error(code, message, BAD_REQUEST),
+    route53: lambda code, message, *_: route53._error_response(code, message),
+    cloudwatch: lambda code, message, _parameters, _data, is_cbor, is_json=False: cloudwatch._error(
+        code, message, BAD_REQUEST, is_json, is_cbor
+    ),
+    kms: json_error,
+    acm: json_error,
+    secretsmanager: json_error,
+    cloudwatch_logs: json_error,
 }
 
 
@@ -76,7 +109,7 @@ def checked(entry: Rule) -> Handler:
     def serve(original: Handler, *arguments: Any, **keywords: Any) -> Any:
         refusal = entry.check(*arguments)
         if refusal:
-            return RESPONSES[entry.module](refusal.code, refusal.message)
+            return RESPONSES[entry.module](refusal.code, refusal.message, *arguments)
         return original(*arguments, **keywords)
 
     return serve

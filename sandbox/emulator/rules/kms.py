@@ -5,7 +5,9 @@ from typing import Any
 
 from ministack.services import kms
 
+from sandbox.emulator.rules import policies
 from sandbox.emulator.rules.hooks import Refusal, rule
+from sandbox.emulator.rules.policies import many
 
 API = "https://docs.aws.amazon.com/kms/latest/APIReference"
 POLICY_ACTIONS = frozenset({"*", "kms:*", "kms:Put*", "kms:PutKeyPolicy"})
@@ -35,9 +37,11 @@ def lets_change_policy(statement: Any) -> bool:
     return statement.get("Effect") == "Allow" and is_principal and bool(POLICY_ACTIONS & actions)
 
 
-def many(value: Any) -> list[Any]:
-    """Return a value of a policy as a list."""
-    return value if isinstance(value, list) else [value]
+@rule(kms, "_create_key", "_put_key_policy", source=f"{API}/API_PutKeyPolicy.html")
+def key_policy(data: Any) -> Refusal | None:
+    """A key's policy follows the grammar, and names only principals that exist."""
+    message = policies.problem(data["Policy"], has_principal=True) if data.get("Policy") else ""
+    return Refusal("MalformedPolicyDocumentException", message) if message else None
 
 
 @rule(kms, "_schedule_key_deletion", source=f"{API}/API_ScheduleKeyDeletion.html")

@@ -1,11 +1,14 @@
 """RDS: backups, passwords, security groups, subnet groups and final snapshots."""
 
+import re
 from typing import Any
 
+from ministack.core.responses import get_region
 from ministack.services import ec2, rds
 
 from sandbox.emulator.patches.query_protocol import list_parameter
 from sandbox.emulator.rules.hooks import Refusal, rule
+from settings.aws_facts import catalog, describe_unsupported_class
 
 API = "https://docs.aws.amazon.com/AmazonRDS/latest/APIReference"
 LONGEST_RETENTION_DAYS = 35
@@ -99,3 +102,154 @@ def final_snapshot(parameters: Any) -> Refusal | None:
         return None
     message = "FinalDBSnapshotIdentifier is required unless SkipFinalSnapshot is specified."
     return Refusal("InvalidParameterCombination", message)
+
+
+IDENTIFIER = re.compile(r"(?!.*--)[A-Za-z][A-Za-z0-9-]{0,62}(?<!-)")
+DATABASE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
+USER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
+# Of the words that PostgreSQL reserves, those that someone might choose, and RDS's own.
+RESERVED_USERS = frozenset({"rdsadmin", "user", "table", "select", "grant", "role", "all", "public", "rds_superuser"})
+SMALLEST_GP3_GB, LARGEST_GP3_GB = 20, 65536
+LEAST_LIMIT_PERCENT = 110  # of the storage
+MONITORING_SECONDS = frozenset({0, 1, 5, 10, 15, 30, 60})
+INSIGHTS_DAYS = frozenset({7, 731, *range(31, 714, 31)})
+POSTGRES = "postgres"
+
+
+def is_postgres(parameters: Any) -> bool:
+    """Tell whether a request is about a PostgreSQL database."""
+    instance = rds._instances.get(rds._p(parameters, "DBInstanceIdentifier")) or {}
+    return (rds._p(parameters, "Engine") or instance.get("Engine")) == POSTGRES
+
+
+@rule(rds, "_create_db_instance", "_modify_db_instance", source=f"{API}/API_CreateDBInstance.html")
+def engine_version(parameters: Any) -> Refusal | None:
+    """RDS offers the PostgreSQL version of a new database, and of an upgrade."""
+    requested = rds._p(parameters, "EngineVersion")
+    if not requested or not is_postgres(parameters):
+        return None
+    major, *minor = version(requested)
+    offered = catalog().postgres_versions.get(major, ())
+    if offered and (not minor or minor[0] in offered):
+        return None
+    return Refusal("InvalidParameterCombination", f"Cannot find version {requested} for postgres")
+
+
+@rule(rds, "_create_db_instance", "_modify_db_instance", source=f"{API}/API_CreateDBInstance.html")
+def instance_class(parameters: Any) -> Refusal | None:
+    """PostgreSQL can have the database's class in its region."""
+    requested = rds._p(parameters, "DBInstanceClass")
+    if requested and is_postgres(parameters) and describe_unsupported_class(requested, get_region()):
+        return Refusal("InvalidParameterValue", f"Invalid DB Instance class: {requested}")
+    return None
+
+
+@rule(rds, "_create_db_instance", source=f"{API}/API_CreateDBInstance.html")
+def database_identifier(parameters: Any) -> Refusal | None:
+    """The identifier of a database begins with a letter, and has no two hyphens in a row and none at its end."""
+    name = rds._p(parameters, "DBInstanceIdentifier")
+    if not name or IDENTIFIER.fullmatch(name):
+        return None
+    message = (
+        f"The parameter DBInstanceIdentifier is not a valid identifier: {name}. Identifiers must begin with a letter; "
+        "must contain only ASCII letters, digits, and hyphens; and must not end with a hyphen or contain two "
+        "consecutive hyphens."
+    )
+    return Refusal("InvalidParameterValue", message)
+
+
+@rule(rds, "_create_db_instance", source=f"{API}/API_CreateDBInstance.html")
+def database_names(parameters: Any) -> Refusal | None:
+    """The names of a database and of its first user have only letters, digits and underscores, and are not reserved."""
+    name, user = rds._p(parameters, "DBName"), rds._p(parameters, "MasterUsername")
+    if name and not DATABASE_NAME.fullmatch(name):
+        message = "DBName must begin with a letter and contain only alphanumeric characters."
+        return Refusal("InvalidParameterValue", message)
+    if user and not USER_NAME.fullmatch(user):
+        return Refusal("InvalidParameterValue", f"Invalid master user name {user}")
+    if user.lower() in RESERVED_USERS:
+        message = f"MasterUsername {user} cannot be used as it is a reserved word used by the engine"
+        return Refusal("InvalidParameterValue", message)
+    return None
+
+
+@rule(rds, "_create_db_instance", source="https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Storage.html")
+def storage_size(parameters: Any) -> Refusal | None:
+    """A database has 20 to 65,536 GB of gp3, and its limit is at least a tenth above its storage."""
+    size, limit = rds._p(parameters, "AllocatedStorage"), rds._p(parameters, "MaxAllocatedStorage")
+    is_gp3 = rds._p(parameters, "StorageType") == "gp3"
+    if size and is_gp3 and not SMALLEST_GP3_GB <= int(size) <= LARGEST_GP3_GB:
+        return Refusal(
+            "InvalidParameterValue", f"Invalid storage size for engine name postgres and storage type gp3: {size}"
+        )
+    if size and limit and int(limit) * 100 < int(size) * LEAST_LIMIT_PERCENT:
+        message = "Max storage size must be greater than storage size"
+        return Refusal("InvalidParameterCombination", message)
+    return None
+
+
+@rule(rds, "_create_db_instance", "_modify_db_instance", source=f"{API}/API_CreateDBInstance.html")
+def monitoring(parameters: Any) -> Refusal | None:
+    """Enhanced monitoring and Performance Insights have certain intervals and retention times."""
+    seconds = rds._p(parameters, "MonitoringInterval")
+    days = rds._p(parameters, "PerformanceInsightsRetentionPeriod")
+    if seconds and int(seconds) not in MONITORING_SECONDS:
+        return Refusal("InvalidParameterValue", f"Invalid monitoring interval: {seconds}")
+    if days and int(days) not in INSIGHTS_DAYS:
+        return Refusal(
+            "InvalidParameterValue", "Invalid Performance Insights retention period. Valid values: 7, N * 31 or 731"
+        )
+    return None
+
+
+@rule(
+    rds,
+    "_create_db_instance",
+    source="https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_UpgradeDBInstance.Maintenance.html",
+)
+def windows(parameters: Any) -> Refusal | None:
+    """Backups and maintenance do not overlap."""
+    backup, maintenance = (rds._p(parameters, f"Preferred{kind}Window") for kind in ("Backup", "Maintenance"))
+    if not backup or not maintenance:
+        return None
+    first, last = (time[-5:] for time in maintenance.split("-"))
+    start, end = backup.split("-")
+    if start < last and first < end:
+        return Refusal("InvalidParameterValue", "The backup window and maintenance window must not overlap.")
+    return None
+
+
+@rule(rds, "_create_db_instance", source=f"{API}/API_CreateDBInstance.html")
+def database_subnet_group(parameters: Any) -> Refusal | None:
+    """The subnet group of a database exists."""
+    name = rds._p(parameters, "DBSubnetGroupName")
+    if name and name not in rds._subnet_groups:
+        return Refusal("DBSubnetGroupNotFoundFault", f"DB subnet group '{name}' does not exist.")
+    return None
+
+
+@rule(rds, "_delete_subnet_group", source=f"{API}/API_DeleteDBSubnetGroup.html")
+def subnet_group_in_use(parameters: Any) -> Refusal | None:
+    """A subnet group that a database has cannot be deleted."""
+    name = rds._p(parameters, "DBSubnetGroupName")
+    groups = [(instance.get("DBSubnetGroup") or {}).get("DBSubnetGroupName") for instance in rds._instances.values()]
+    if name in groups:
+        message = f"Cannot delete the subnet group '{name}' because at least one database instance is using it."
+        return Refusal("InvalidDBSubnetGroupStateFault", message)
+    return None
+
+
+@rule(
+    rds,
+    "_modify_db_instance",
+    source="https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_UpgradeDBInstance.PostgreSQL.MajorVersion.html",
+)
+def major_upgrade(parameters: Any) -> Refusal | None:
+    """A new major version of PostgreSQL has to be allowed."""
+    instance = rds._instances.get(rds._p(parameters, "DBInstanceIdentifier")) or {}
+    requested, current = rds._p(parameters, "EngineVersion"), str(instance.get("EngineVersion") or "")
+    is_major = bool(requested and current) and version(requested)[:1] > version(current)[:1]
+    if is_major and rds._p(parameters, "AllowMajorVersionUpgrade") != "true":
+        message = "The AllowMajorVersionUpgrade flag must be present when upgrading to a new major version."
+        return Refusal("InvalidParameterCombination", message)
+    return None
