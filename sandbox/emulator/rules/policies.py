@@ -44,7 +44,7 @@ def problem(text: str, *, has_principal: bool, has_resource: bool = True) -> str
         document = json.loads(text)
     except ValueError:
         return "Syntax errors in policy."
-    if not isinstance(document, dict) or not document.get("Statement"):
+    if not isinstance(document, dict) or "Statement" not in document:
         return "Syntax errors in policy."
     if document.get("Version", "2012-10-17") not in VERSIONS:
         return "The policy must contain a valid version string"
