@@ -28,7 +28,8 @@ def check(folder: Path, output: str) -> int:
         return ExitCode.USAGE
     environments, problems = check_folder(folder, all_services())
     problems = sorted({*problems, *read_promotion(folder)[1], *secret_scan.problems(folder, environments)})
-    ends = [warning for settings in environments.values() for warning in warnings(settings, datetime.now(UTC).date())]
+    today = datetime.now(UTC).date()
+    ends = [warning for settings in environments.values() for warning in warnings(settings, today)]
     if output == "json":
         typer.echo(render_json(environments, problems, ends))
     else:

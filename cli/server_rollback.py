@@ -95,20 +95,21 @@ def return_groups(
 
     Returns, for each service, what became of its groups, for whoever runs `./infra up`.
     """
-    statuses = {service: server_health.statuses(backend, deployed, [service]) for service in services}
     plans = {
-        service: [plan_return(state, status, before.get(str(state["urn"]), "")) for state, status in groups]
-        for service, groups in statuses.items()
+        service: [
+            plan_return(state, status, before.get(str(state["urn"]), ""))
+            for state, status in server_health.statuses(backend, deployed, [service])
+        ]
+        for service in services
     }
     returns = [entry for group in plans.values() for entry in group if entry is not None]
     if returns:
         say("returning servers to their previous release: " + ", ".join(name_of(entry.urn) for entry in returns))
-    client = AwsClient(backend, deployed.stack) if returns else None
-    for entry in returns:
-        if client is not None:
+        client = AwsClient(backend, deployed.stack)
+        for entry in returns:
             return_group(client, entry, server_health.POLL_SECONDS[backend.name])
-    refresh_groups(backend, deployed.stack, [entry.urn for entry in returns])
-    server_health.wait_for_servers(backend, backend.state(deployed.stack), services)
+        refresh_groups(backend, deployed.stack, [entry.urn for entry in returns])
+        server_health.wait_for_servers(backend, backend.state(deployed.stack), services)
     return {
         service: [describe(entry) for entry in group] or ["has no group of servers"] for service, group in plans.items()
     }

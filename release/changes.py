@@ -215,7 +215,7 @@ def changes_in(preview: Preview, deployed: StackState) -> list[Change]:
         if type_of(step["urn"]) != STACK_TYPE and step["urn"] not in upgraded:  # the stack changes with its outputs
             changes = step_changes(step, owner_of(step["urn"], parents))
             found |= {change for change in changes if not is_upgrade(change, upgraded)}
-    found |= {*plan_changes(preview.plan, parents), *provider_changes(preview, deployed, parents)}
+    found |= {*plan_changes(preview.plan, parents), *provider_changes(preview, deployed, upgraded, parents)}
     names = automatic_names(preview)
     return sorted({replace(change, new=with_stable_names(change.new, names)) for change in found})
 
@@ -333,9 +333,11 @@ def is_type_alias(alias: Mapping[str, Any]) -> bool:
     return {key for key, value in alias.items() if value} == {"Type"} and str(alias["Type"]).startswith("aws:")
 
 
-def provider_changes(preview: Preview, deployed: StackState, parents: Mapping[str, str]) -> Iterator[Change]:
-    """Yield the changes of providers. Their settings affect every resource that uses them."""
-    for setting in provider_settings(preview.plan, deployed.resources, canonical):
+def provider_changes(
+    preview: Preview, deployed: StackState, upgraded: Mapping[str, str], parents: Mapping[str, str]
+) -> Iterator[Change]:
+    """Yield the changes of providers. Their settings affect every resource that uses them. upgraded: of `upgrades`."""
+    for setting in provider_settings(preview.plan, deployed.resources, upgraded, canonical):
         urn, owner = setting.urn, owner_of(setting.urn, parents)
         if setting.name:
             old, new = (MISSING if value is None else value for value in (setting.old, setting.new))

@@ -73,10 +73,16 @@ def is_upgraded(old: str, new: str, pairs: Mapping[str, str]) -> bool:
 
 
 def provider_settings(
-    plan: Mapping[str, Any], deployed: Sequence[Mapping[str, Any]], canonical: Callable[[Any], Any]
+    plan: Mapping[str, Any],
+    deployed: Sequence[Mapping[str, Any]],
+    pairs: Mapping[str, str],
+    canonical: Callable[[Any], Any],
 ) -> Iterator[ProviderSetting]:
-    """Yield what would change in providers. canonical: returns a value as changes compare it."""
-    pairs = upgrades(plan, deployed)
+    """Yield what would change in providers.
+
+    pairs: of `upgrades`.
+    canonical: returns a value as changes compare it.
+    """
     inputs = {resource["urn"]: resource.get("inputs") or {} for resource in deployed}
     for urn, entry in (plan.get("resourcePlans") or {}).items():
         if not is_provider(urn) or urn in pairs:

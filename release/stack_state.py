@@ -137,7 +137,7 @@ class StackState:
                     f"the outputs of {self.stack} name release {output.get('release')}, "
                     f"but its last update deployed {release.get('version')}"
                 )
-        if service in self.rolled_back_services():
+        if self.is_rolled_back(service):
             issues.append(f"the servers of its last release failed in {self.stack}, and the previous one runs again")
         own = urns_of(service, self.resources)
         for resource in self.resources:
@@ -159,21 +159,25 @@ class StackState:
         groups = [resource for resource in self.resources if type_of(resource["urn"]) == GROUP_TYPE]
         return [group for group in groups if group["urn"] in own]
 
-    def rolled_back_services(self) -> set[str]:
-        """Return the services that were rolled back: their group uses an older version of its launch template."""
-        templates = {
-            str(resource.get("id")): resource.get("outputs") or {}
+    def is_rolled_back(self, service: str) -> bool:
+        """Tell whether a service was rolled back: its group uses an older version of its launch template."""
+        groups = self.groups(service) if self.release(service) is not None else []
+        if not groups:
+            return False
+        newest = {
+            str(resource.get("id")): str((resource.get("outputs") or {}).get("latestVersion"))
             for resource in self.resources
             if type_of(resource["urn"]) == TEMPLATE_TYPE
         }
-        services = set()
-        for service in self.services():
-            for group in self.groups(service):
-                current = (group.get("outputs") or {}).get("launchTemplate") or {}
-                template = templates.get(str(current.get("id")))
-                if template and str(template.get("latestVersion")) != str(current.get("version")):
-                    services.add(service)
-        return services
+        used = [(group.get("outputs") or {}).get("launchTemplate") or {} for group in groups]
+        return any(
+            newest.get(str(template.get("id")), str(template.get("version"))) != str(template.get("version"))
+            for template in used
+        )
+
+    def rolled_back_services(self) -> set[str]:
+        """Return the services that were rolled back."""
+        return {service for service in self.services() if self.is_rolled_back(service)}
 
 
 def without_defaults(release: Mapping[str, Any]) -> Mapping[str, Any]:

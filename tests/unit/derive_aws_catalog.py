@@ -12,7 +12,7 @@ from typing import Any
 from cfnlint.helpers import AVAILABILITY_ZONES
 
 EXTENSIONS = importlib.resources.files("cfnlint") / "data" / "schemas" / "extensions"
-PARTITION = "us-iso", "eu-isoe"  # regions of AWS's isolated partitions, which nobody reaches by accident
+ISOLATED = ("us-iso", "eu-isoe")  # how the regions of AWS's isolated partitions begin, which few people can reach
 
 
 def read(folder: str, file: str) -> dict[str, Any]:
@@ -25,7 +25,7 @@ def by_region(folder: str, file: str) -> Iterator[tuple[str, Mapping[str, Any]]]
     """Yield each region with its part of a file. A text instead of a part names another region with the same one."""
     content = read(folder, file)
     for region, part in content.items():
-        if region in AVAILABILITY_ZONES and not region.startswith(PARTITION):
+        if region in AVAILABILITY_ZONES and not region.startswith(ISOLATED):
             yield region, content[part] if isinstance(part, str) else part
 
 
@@ -77,7 +77,7 @@ def offers(offered: Mapping[str, set[str]], regions: list[str]) -> dict[str, dic
 
 def document() -> dict[str, Any]:
     """Return the content of settings/aws_catalog.json."""
-    regions = sorted(region for region in AVAILABILITY_ZONES if not region.startswith(PARTITION))
+    regions = sorted(region for region in AVAILABILITY_ZONES if not region.startswith(ISOLATED))
     return {
         "regions": regions,
         "zones": {region: sorted(AVAILABILITY_ZONES[region]) for region in regions},

@@ -1,4 +1,4 @@
-"""Auto Scaling: sizes, health checks and subnets."""
+"""Auto Scaling: sizes, health checks, subnets, launch templates, instance refreshes and scaling policies."""
 
 from typing import Any
 
@@ -49,12 +49,8 @@ def group_subnets(parameters: Any) -> Refusal | None:
 def automatic_rollback(parameters: Any) -> Refusal | None:
     """An instance refresh is only rolled back automatically if it has a desired configuration."""
     is_automatic = autoscaling._p(parameters, "Preferences.AutoRollback") == "true"
-    has_template = autoscaling._p(parameters, "DesiredConfiguration.LaunchTemplate.LaunchTemplateId")
-    if (
-        not is_automatic
-        or has_template
-        or autoscaling._p(parameters, "DesiredConfiguration.LaunchTemplate.LaunchTemplateName")
-    ):
+    prefix = "DesiredConfiguration.LaunchTemplate.LaunchTemplate"
+    if not is_automatic or any(autoscaling._p(parameters, f"{prefix}{key}") for key in ("Id", "Name")):
         return None
     return Refusal(
         "ValidationError",
@@ -78,11 +74,8 @@ def one_refresh_at_a_time(parameters: Any) -> Refusal | None:
 @rule(autoscaling, "_create_asg", "_update_asg", source=f"{API}/API_LaunchTemplateSpecification.html")
 def template_version(parameters: Any) -> Refusal | None:
     """A group names a version of its launch template that exists."""
-    template = ec2._launch_templates.get(autoscaling._p(parameters, "LaunchTemplate.LaunchTemplateId"))
-    version = autoscaling._p(parameters, "LaunchTemplate.Version")
-    if template is None or not version.isdecimal():
-        return None
-    if int(version) in {int(known["VersionNumber"]) for known in template.get("Versions") or []}:
+    version, instance_types = requested_version(parameters)
+    if not instance_types or not version.isdecimal() or version in instance_types:
         return None
     return Refusal(
         "ValidationError",
@@ -91,20 +84,25 @@ def template_version(parameters: Any) -> Refusal | None:
     )
 
 
+def requested_version(parameters: Any) -> tuple[str, dict[str, str]]:
+    """Return the version of a launch template that a request names, and the instance type of each version there is."""
+    template = ec2._launch_templates.get(autoscaling._p(parameters, "LaunchTemplate.LaunchTemplateId")) or {}
+    instance_types = {
+        str(known["VersionNumber"]): str(known["LaunchTemplateData"].get("InstanceType") or "")
+        for known in template.get("Versions") or []
+    }
+    return autoscaling._p(parameters, "LaunchTemplate.Version"), instance_types
+
+
 @rule(
-    autoscaling, "_create_asg", "_update_asg", source="https://github.com/hashicorp/terraform-provider-aws/issues/18667"
+    autoscaling, "_create_asg", "_update_asg", source="https://github.com/hashicorp/terraform-provider-aws/issues/6712"
 )
 def instance_type(parameters: Any) -> Refusal | None:
     """The instance type in a group's launch template exists in its region."""
-    template = ec2._launch_templates.get(autoscaling._p(parameters, "LaunchTemplate.LaunchTemplateId")) or {}
-    version = autoscaling._p(parameters, "LaunchTemplate.Version")
-    for known in template.get("Versions") or []:
-        name = known["LaunchTemplateData"].get("InstanceType") or ""
-        if (
-            name
-            and version in {str(known["VersionNumber"]), "$Latest"}
-            and describe_unsupported_type(name, get_region())
-        ):
+    version, instance_types = requested_version(parameters)
+    names = instance_types.values() if version == "$Latest" else [instance_types.get(version, "")]
+    for name in filter(None, names):
+        if describe_unsupported_type(name, get_region()):
             return Refusal(
                 "ValidationError",
                 "You must use a valid fully-formed launch template. The following supplied instance types do not "
@@ -116,8 +114,7 @@ def instance_type(parameters: Any) -> Refusal | None:
 @rule(autoscaling, "_put_scaling_policy", source=f"{API}/API_PredefinedMetricSpecification.html")
 def scaling_target(parameters: Any) -> Refusal | None:
     """A scaling policy has a target above zero."""
-    prefix = "TargetTrackingConfiguration"
-    target = autoscaling._p(parameters, f"{prefix}.TargetValue")
+    target = autoscaling._p(parameters, "TargetTrackingConfiguration.TargetValue")
     if not target or float(target) > 0:
         return None
     return Refusal("ValidationError", f"Target value {target} must be greater than 0")

@@ -62,8 +62,7 @@ def identity_policy(parameters: Any) -> Refusal | None:
 )
 def inline_policy_size(parameters: Any) -> Refusal | None:
     """All inline policies of a role have at most 10,240 characters together, without white space."""
-    text = iam._p(parameters, "PolicyDocument") or ""
-    if len(re.sub(r"\s", "", text)) > LARGEST_INLINE_POLICIES:
+    if policies.size(iam._p(parameters, "PolicyDocument") or "") > LARGEST_INLINE_POLICIES:
         role = iam._p(parameters, "RoleName")
         return Refusal("LimitExceeded", f"Maximum policy size of 10240 bytes exceeded for role {role}")
     return None
@@ -77,8 +76,7 @@ def inline_policy_size(parameters: Any) -> Refusal | None:
 )
 def managed_policy_size(parameters: Any) -> Refusal | None:
     """A managed policy has at most 6,144 characters without white space."""
-    text = iam._p(parameters, "PolicyDocument") or ""
-    if len(re.sub(r"\s", "", text)) > LARGEST_MANAGED_POLICY:
+    if policies.size(iam._p(parameters, "PolicyDocument") or "") > LARGEST_MANAGED_POLICY:
         return Refusal("LimitExceeded", "Cannot exceed quota for PolicySize: 6144")
     return None
 

@@ -7,7 +7,6 @@ from ministack.services import kms
 
 from sandbox.emulator.rules import policies
 from sandbox.emulator.rules.hooks import Refusal, rule
-from sandbox.emulator.rules.policies import many
 
 API = "https://docs.aws.amazon.com/kms/latest/APIReference"
 POLICY_ACTIONS = frozenset({"*", "kms:*", "kms:Put*", "kms:PutKeyPolicy"})
@@ -20,7 +19,7 @@ def lockout(data: Any) -> Refusal | None:
     if not data.get("Policy") or data.get("BypassPolicyLockoutSafetyCheck"):
         return None
     try:
-        statements = many(json.loads(data["Policy"])["Statement"])
+        statements = policies.many(json.loads(data["Policy"])["Statement"])
     except (ValueError, KeyError, TypeError):
         return Refusal("MalformedPolicyDocumentException", "The policy is not valid JSON")
     if any(lets_change_policy(statement) for statement in statements):
@@ -33,7 +32,7 @@ def lets_change_policy(statement: Any) -> bool:
     """Tell whether a statement lets a principal of IAM change the policy."""
     principal = statement.get("Principal")
     is_principal = principal == "*" or (isinstance(principal, dict) and "AWS" in principal)
-    actions = set(many(statement.get("Action", [])))
+    actions = set(policies.many(statement.get("Action", [])))
     return statement.get("Effect") == "Allow" and is_principal and bool(POLICY_ACTIONS & actions)
 
 

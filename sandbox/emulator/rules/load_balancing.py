@@ -12,6 +12,26 @@ API = "https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference"
 NAME = re.compile(r"(?!internal-)(?!-)[A-Za-z0-9-]{1,32}(?<!-)")
 HIGHEST_PRIORITY = 50000
 REQUIRED_ZONES = 2  # of an application load balancer
+# The values of a load balancer's attributes: a range, or the words that are allowed.
+# Source: LoadBalancerAttribute of the API reference.
+ATTRIBUTES: dict[str, range | frozenset[str]] = {
+    "idle_timeout.timeout_seconds": range(1, 4001),
+    "client_keep_alive.seconds": range(60, 604801),
+}
+BOOLEAN = frozenset({"true", "false"})
+KNOWN_ATTRIBUTES = re.compile(
+    r"(access_logs|connection_logs|health_check_logs)\.s3\.(enabled|bucket|prefix)"
+    r"|deletion_protection\.enabled|idle_timeout\.timeout_seconds|client_keep_alive\.seconds"
+    r"|routing\.http2?\.[a-z0-9_.]+|waf\.fail_open\.enabled|ipv6\.deny_all_igw_traffic|zonal_shift\.config\.enabled"
+    r"|load_balancing\.cross_zone\.enabled|dns_record\.client_routing_policy|secondary_ips\.[a-z0-9_.]+"
+)
+MAXIMUM_CONDITION_VALUES = 5
+CHECK_SECONDS = range(5, 301)  # between two health checks
+CHECK_COUNTS = range(2, 11)  # how many checks decide
+APPLICATION_PROTOCOLS = frozenset({"HTTP", "HTTPS"})
+TLS_POLICY = re.compile(
+    r"ELBSecurityPolicy-(TLS13-1-[0-3]-(Res-|Ext[0-2]-)?(FIPS-)?(PQ-)?|FS-|TLS-|2016-08|2015)[A-Za-z0-9-]*"
+)
 
 
 @rule(alb, "_create_lb", source=f"{API}/API_CreateLoadBalancer.html")
@@ -93,28 +113,6 @@ def rule_priority(parameters: Any) -> Refusal | None:
         return Refusal("ValidationError", f"Priority '{priority}' must be in the range 1-50000")
     used = [str(entry.get("Priority")) for entry in alb._rules.values() if entry.get("ListenerArn") == listener]
     return Refusal("PriorityInUse", f"Priority '{priority}' is currently in use") if priority in used else None
-
-
-# The values of a load balancer's attributes: a range, or the words that are allowed.
-# Source: LoadBalancerAttribute of the API reference.
-ATTRIBUTES: dict[str, range | frozenset[str]] = {
-    "idle_timeout.timeout_seconds": range(1, 4001),
-    "client_keep_alive.seconds": range(60, 604801),
-}
-BOOLEAN = frozenset({"true", "false"})
-KNOWN_ATTRIBUTES = re.compile(
-    r"(access_logs|connection_logs|health_check_logs)\.s3\.(enabled|bucket|prefix)"
-    r"|deletion_protection\.enabled|idle_timeout\.timeout_seconds|client_keep_alive\.seconds"
-    r"|routing\.http2?\.[a-z0-9_.]+|waf\.fail_open\.enabled|ipv6\.deny_all_igw_traffic|zonal_shift\.config\.enabled"
-    r"|load_balancing\.cross_zone\.enabled|dns_record\.client_routing_policy|secondary_ips\.[a-z0-9_.]+"
-)
-MAXIMUM_CONDITION_VALUES = 5
-CHECK_SECONDS = range(5, 301)  # between two health checks
-CHECK_COUNTS = range(2, 11)  # how many checks decide
-APPLICATION_PROTOCOLS = frozenset({"HTTP", "HTTPS"})
-TLS_POLICY = re.compile(
-    r"ELBSecurityPolicy-(TLS13-1-[0-3]-(Res-|Ext[0-2]-)?(FIPS-)?(PQ-)?|FS-|TLS-|2016-08|2015)[A-Za-z0-9-]*"
-)
 
 
 @rule(alb, "_create_tg", source=f"{API}/API_CreateTargetGroup.html")

@@ -17,18 +17,20 @@ FLOW_LOG_SECONDS = frozenset({"60", "600"})
 @rule(ec2, "_create_vpc", source=f"{API}/API_CreateVpc.html")
 def vpc_size(parameters: Any) -> Refusal | None:
     """The IPv4 range of a VPC is between a /16 and a /28."""
-    text = ec2._p(parameters, "CidrBlock")
-    if text and not LARGEST_PREFIX <= ipaddress.ip_network(text, strict=False).prefixlen <= SMALLEST_PREFIX:
-        return Refusal("InvalidVpc.Range", f"The CIDR '{text}' is invalid.")
-    return None
+    return wrong_size(parameters, "InvalidVpc.Range")
 
 
 @rule(ec2, "_create_subnet", source=f"{API}/API_CreateSubnet.html")
 def subnet_size(parameters: Any) -> Refusal | None:
     """The IPv4 range of a subnet is between a /16 and a /28."""
+    return wrong_size(parameters, "InvalidSubnet.Range")
+
+
+def wrong_size(parameters: Any, code: str) -> Refusal | None:
+    """Return the refusal of an IPv4 range that is too large or too small for a VPC and its subnets."""
     text = ec2._p(parameters, "CidrBlock")
     if text and not LARGEST_PREFIX <= ipaddress.ip_network(text, strict=False).prefixlen <= SMALLEST_PREFIX:
-        return Refusal("InvalidSubnet.Range", f"The CIDR '{text}' is invalid.")
+        return Refusal(code, f"The CIDR '{text}' is invalid.")
     return None
 
 

@@ -34,6 +34,11 @@ def many(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
+def size(text: str) -> int:
+    """Return the number of characters in a policy document without white space, which is what AWS limits."""
+    return len(re.sub(r"\s", "", text))
+
+
 def problem(text: str, *, has_principal: bool, has_resource: bool = True) -> str:
     """Return what is wrong with a policy document; empty if nothing.
 
@@ -53,12 +58,14 @@ def problem(text: str, *, has_principal: bool, has_resource: bool = True) -> str
     if len(names) != len(set(names)):
         return "Statement IDs (SID) in a single policy must be unique."
     problems = (
-        found for statement in statements for found in statement_problems(statement, has_principal, has_resource)
+        found
+        for statement in statements
+        for found in statement_problems(statement, has_principal=has_principal, has_resource=has_resource)
     )
     return next(problems, "")
 
 
-def statement_problems(statement: Any, has_principal: bool, has_resource: bool) -> Iterator[str]:  # noqa: FBT001
+def statement_problems(statement: Any, *, has_principal: bool, has_resource: bool) -> Iterator[str]:
     """Yield what is wrong with a statement."""
     if not isinstance(statement, dict) or set(statement) - ELEMENTS:
         yield "Syntax errors in policy."

@@ -14,6 +14,16 @@ API = "https://docs.aws.amazon.com/AmazonRDS/latest/APIReference"
 LONGEST_RETENTION_DAYS = 35
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 8, 128
 REQUIRED_ZONES = 2  # of a subnet group
+IDENTIFIER = re.compile(r"(?!.*--)[A-Za-z][A-Za-z0-9-]{0,62}(?<!-)")
+DATABASE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
+USER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
+# Of the words that PostgreSQL reserves, those that someone might choose, and RDS's own.
+RESERVED_USERS = frozenset({"rdsadmin", "user", "table", "select", "grant", "role", "all", "public", "rds_superuser"})
+SMALLEST_GP3_GB, LARGEST_GP3_GB = 20, 65536
+LEAST_LIMIT_PERCENT = 110  # of the storage
+MONITORING_SECONDS = frozenset({0, 1, 5, 10, 15, 30, 60})
+INSIGHTS_DAYS = frozenset({7, 731, *range(31, 714, 31)})
+POSTGRES = "postgres"
 
 
 @rule(rds, "_create_db_instance", "_modify_db_instance", source=f"{API}/API_CreateDBInstance.html")
@@ -102,18 +112,6 @@ def final_snapshot(parameters: Any) -> Refusal | None:
         return None
     message = "FinalDBSnapshotIdentifier is required unless SkipFinalSnapshot is specified."
     return Refusal("InvalidParameterCombination", message)
-
-
-IDENTIFIER = re.compile(r"(?!.*--)[A-Za-z][A-Za-z0-9-]{0,62}(?<!-)")
-DATABASE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
-USER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
-# Of the words that PostgreSQL reserves, those that someone might choose, and RDS's own.
-RESERVED_USERS = frozenset({"rdsadmin", "user", "table", "select", "grant", "role", "all", "public", "rds_superuser"})
-SMALLEST_GP3_GB, LARGEST_GP3_GB = 20, 65536
-LEAST_LIMIT_PERCENT = 110  # of the storage
-MONITORING_SECONDS = frozenset({0, 1, 5, 10, 15, 30, 60})
-INSIGHTS_DAYS = frozenset({7, 731, *range(31, 714, 31)})
-POSTGRES = "postgres"
 
 
 def is_postgres(parameters: Any) -> bool:

@@ -6,13 +6,12 @@ from typing import Any
 from ministack.services import rds
 
 from sandbox.emulator.rules.hooks import Refusal, rule
-from sandbox.emulator.rules.rds import version
+from sandbox.emulator.rules.rds import POSTGRES, version
 from settings.aws_facts import catalog
 
 API = "https://docs.aws.amazon.com/AmazonRDS/latest/APIReference"
 GUIDE = "https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide"
 ISSUES = "https://github.com/ministryofjustice/cloud-platform/issues"
-POSTGRES = "postgres"
 # Parameters that take effect after a restart. Not all of them: those that people change.
 STATIC = frozenset(
     {
