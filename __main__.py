@@ -7,7 +7,7 @@ from pulumi.runtime import get_config
 
 from components.service_environment import ServiceEnvironment, ServiceEnvironmentArgs
 from foundation.environment import Foundation
-from foundation.guard import refuse_sandbox_stack_on_real_aws
+from foundation.guard import refuse_examples_on_real_aws, refuse_sandbox_stack_on_real_aws
 from services import all_services
 from settings.check import parse_config_value, settings_of_stack
 from settings.problems import SettingsError
@@ -21,6 +21,7 @@ try:
     settings = settings_of_stack(pulumi.get_stack(), config, Path(__file__).parent, specs, warn=pulumi.log.warn)
 except SettingsError as error:
     raise pulumi.RunError(str(error)) from None
+refuse_examples_on_real_aws(settings)
 
 foundation = Foundation(settings)
 services = {

@@ -1,7 +1,7 @@
 """`./infra check`: every problem of the environment files and of the promotion settings, without AWS or credentials."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,8 +14,10 @@ from common.console import count, say
 from services import all_services
 from settings.check import check_folder
 from settings.lifecycle import warnings
+from settings.models import Settings
+from settings.placeholders import placeholders
 from settings.problems import Problem
-from settings.project_files import environment_files
+from settings.project_files import environment_file, environment_files
 from settings.promotion import read_promotion
 
 FORMATS = ("text", "json", "github")
@@ -30,18 +32,31 @@ def check(folder: Path, output: str) -> int:
     problems = sorted({*problems, *read_promotion(folder)[1], *secret_scan.problems(folder, environments)})
     today = datetime.now(UTC).date()
     ends = [warning for settings in environments.values() for warning in warnings(settings, today)]
+    notes = list(example_notes(environments.values()))
     if output == "json":
-        typer.echo(render_json(environments, problems, ends))
+        typer.echo(render_json(environments, problems, [*ends, *notes]))
     else:
         for warning in ends:
             typer.echo(
                 f"::warning::{escape(warning)}" if output == "github" else f"warning: {warning}", err=output == "text"
             )
+        for text in notes:
+            typer.echo(f"::notice::{escape(text)}" if output == "github" else f"note: {text}", err=output == "text")
         for problem in problems:
             typer.echo(annotation(problem) if output == "github" else str(problem), err=output == "text")
         file_count = count(len(environment_files(folder)), "environment")
         typer.echo(f"{count(len(problems), 'problem')} in the files of {file_count}", err=bool(problems))
     return ExitCode.FAILED if problems else ExitCode.SUCCESS
+
+
+def example_notes(environments: Iterable[Settings]) -> Iterator[str]:
+    """Yield a note about the files that contain examples, if there are any."""
+    files = [environment_file(settings.name) for settings in environments if placeholders(settings)]
+    if files:
+        yield (
+            f"example accounts or images in {', '.join(files)}: the sandbox accepts them, AWS would not. "
+            "See docs/real-aws.md."
+        )
 
 
 def render_json(environments: Iterable[str], problems: Iterable[Problem], ends: Sequence[str]) -> str:

@@ -25,6 +25,7 @@ def commands(*, fix: bool) -> Iterator[list[str]]:
     yield [str(tools / "ruff"), "check", "--quiet", *(["--fix"] if fix else []), "."]
     yield [str(tools / "ruff"), "format", "--quiet", *([] if fix else ["--check"]), "."]
     yield [sys.executable, "-m", "mypy"]
+    yield [str(tools / "shellcheck"), "infra", ".ci/run"]
     yield [str(tools / "codespell"), *(["--write-changes"] if fix else [])]
     yield [str(tools / "zizmor"), "--offline", "--quiet", ".github"]
     if actionlint := shutil.which("actionlint"):

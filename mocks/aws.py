@@ -8,6 +8,7 @@ import asyncio
 import contextvars
 import gc
 import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -202,7 +203,10 @@ def run(
     preview: bool = False,
     mocks: type[AwsMocks] = AwsMocks,
 ) -> Run:
-    """Run a program and return what it registered. An exception of the program is raised here."""
+    """Run a program and return what it registered. An exception of the program is raised here.
+
+    The program is told that AWS is emulated, because no call leaves this process.
+    """
 
     def run_in_context() -> Run:
         recorder = RecordingMonitor(mocks(preview=preview), stack)
@@ -226,5 +230,6 @@ def run(
             asyncio.set_event_loop(None)
         return recorder.run
 
-    with without_source_positions(), without_garbage_collection():
+    no_aws = patch.dict(os.environ, {"AWS_ENDPOINT_URL": "http://127.0.0.1"})
+    with no_aws, without_source_positions(), without_garbage_collection():
         return contextvars.copy_context().run(run_in_context)

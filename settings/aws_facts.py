@@ -34,6 +34,12 @@ RETIRED: dict[date, dict[int, tuple[int, ...]]] = {
     date(2026, 5, 1): {14: (14, 15, 16, 17), 15: (9, 10, 11, 12), 16: (5, 6, 7, 8), 17: (1, 2, 3, 4)},
     date(2026, 10, 1): {14: (18, 19), 15: (13, 14), 16: (9, 10), 17: (5, 6)},
 }
+# The public parameters that name the newest image of Amazon Linux 2023, by architecture.
+# Source: Amazon Linux 2023 user guide, "Launching the AL2023 AMI using the SSM parameter and AWS CLI".
+SSM_IMAGE_PARAMETERS = {
+    architecture: f"/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-{architecture}"
+    for architecture in ("arm64", "x86_64")
+}
 
 
 @dataclass(frozen=True)

@@ -259,7 +259,9 @@ class Release(Strict):
         "because it can move."
     )
     machine_image: str = Field(
-        pattern=r"^ami-([0-9a-f]{8}|[0-9a-f]{17})$", description="ID of the AMI that the servers boot from."
+        pattern=r"^ami-([0-9a-f]{8}|[0-9a-f]{17})$",
+        description="ID of the AMI that the servers boot from: an image of "
+        "Amazon Linux 2023, or one that contains Docker and the credential helper for ECR.",
     )
     database_engine: str | None = Field(
         None,

@@ -1,6 +1,6 @@
 """The permissions of a service's servers."""
 
-from components.container_registry import registry_region
+from components.container_registry import ecr_account, ecr_region, registry_of, repository_of
 from components.policies.buckets import bucket_access_statements
 from components.policies.documents import PolicyDocument, ServiceScope, Statement, policy_document
 from settings.service_spec import ServerAccess
@@ -31,7 +31,7 @@ def server_policy(
     statements = [
         _systems_manager_statement(),
         *_own_resources_statements(scope, key_arn, log_group_arn),
-        *_image_statements(image, scope.region),
+        *_image_statements(image),
     ]
     if secret_arn is not None:
         action = "secretsmanager:GetSecretValue"
@@ -83,9 +83,12 @@ def _own_resources_statements(scope: ServiceScope, key_arn: str, log_group_arn: 
     ]
 
 
-def _image_statements(image: str, region: str) -> list[Statement]:
-    """Return the statements for pulling the release's image, which may be in another account and region."""
-    registry, repository = image.split("@", maxsplit=1)[0].split("/", 1)
+def _image_statements(image: str) -> list[Statement]:
+    """Return the statements for pulling the release's image from ECR, which may be in another account and region."""
+    registry = registry_of(image)
+    region, account = ecr_region(registry), ecr_account(registry)
+    if region is None:
+        return []
     return [
         {
             "Sid": "RegistryLogin",
@@ -97,7 +100,7 @@ def _image_statements(image: str, region: str) -> list[Statement]:
             "Sid": "OwnImage",
             "Effect": "Allow",
             "Action": ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchCheckLayerAvailability"],
-            "Resource": f"arn:aws:ecr:{registry_region(registry, region)}:*:repository/{repository}",
+            "Resource": f"arn:aws:ecr:{region}:{account}:repository/{repository_of(image)}",
         },
     ]
 

@@ -57,8 +57,14 @@ def test_servers_can_read_their_own_parameters_only() -> None:
 
 
 def test_servers_can_pull_their_image_from_another_account_and_region() -> None:
-    """The permission is for the registry's region, in any account."""
-    assert servers()["OwnImage"]["Resource"] == "arn:aws:ecr:us-east-1:*:repository/team/members"
+    """The permission is for one repository of the registry's account."""
+    assert servers()["OwnImage"]["Resource"] == "arn:aws:ecr:us-east-1:222222222222:repository/team/members"
+
+
+def test_an_image_from_elsewhere_needs_no_permission() -> None:
+    """Only ECR asks for AWS's credentials."""
+    policy = by_sid(server_policy(SCOPE, image="ghcr.io/x@sha256:0", key_arn="arn:key", log_group_arn="arn:logs"))
+    assert not {"RegistryLogin", "OwnImage"} & set(policy)
 
 
 @pytest.mark.parametrize(("access", "can_write"), [("read", False), ("read and write", True)])
