@@ -14,10 +14,10 @@ from settings.problems import SettingsError
 from settings.project_files import ACCOUNTS_KEY, ENVIRONMENT_KEY, REGION_KEY, SERVICES_KEY
 
 refuse_sandbox_stack_on_real_aws()
-specs = all_services()
 keys = (REGION_KEY, ACCOUNTS_KEY, ENVIRONMENT_KEY, SERVICES_KEY)
 config = {key: parse_config_value(get_config(key)) for key in keys}
 try:
+    specs = all_services()
     settings = settings_of_stack(pulumi.get_stack(), config, Path(__file__).parent, specs, warn=pulumi.log.warn)
 except SettingsError as error:
     raise pulumi.RunError(str(error)) from None

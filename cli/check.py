@@ -16,7 +16,7 @@ from settings.check import check_folder
 from settings.lifecycle import warnings
 from settings.models import Settings
 from settings.placeholders import placeholders
-from settings.problems import Problem
+from settings.problems import Problem, SettingsError
 from settings.project_files import environment_file, environment_files
 from settings.promotion import read_promotion
 
@@ -28,8 +28,7 @@ def check(folder: Path, output: str) -> int:
     if output not in FORMATS:
         say(f"--format must be text, json or github, but is `{output}`.")
         return ExitCode.USAGE
-    environments, problems = check_folder(folder, all_services())
-    problems = sorted({*problems, *read_promotion(folder)[1], *secret_scan.problems(folder, environments)})
+    environments, problems = all_problems(folder)
     today = datetime.now(UTC).date()
     ends = [warning for settings in environments.values() for warning in warnings(settings, today)]
     notes = list(example_notes(environments.values()))
@@ -47,6 +46,19 @@ def check(folder: Path, output: str) -> int:
         file_count = count(len(environment_files(folder)), "environment")
         typer.echo(f"{count(len(problems), 'problem')} in the files of {file_count}", err=bool(problems))
     return ExitCode.FAILED if problems else ExitCode.SUCCESS
+
+
+def all_problems(folder: Path) -> tuple[dict[str, Settings], list[Problem]]:
+    """Return the settings of each valid environment, and every problem, sorted.
+
+    If a file in services/ is broken, only those files are reported: the environments are checked against them.
+    """
+    try:
+        specs = all_services()
+    except SettingsError as error:
+        return {}, error.problems
+    environments, problems = check_folder(folder, specs)
+    return environments, sorted({*problems, *read_promotion(folder)[1], *secret_scan.problems(folder, environments)})
 
 
 def example_notes(environments: Iterable[Settings]) -> Iterator[str]:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from components.container_registry import registry_of
 
-# Docker logs in to ECR with the servers' role, and to no other registry. It finds that configuration through HOME, which
-# the unit has to set, because systemd does not (awslabs/amazon-ecr-credential-helper#161).
+# Docker logs in to ECR with the servers' role, and to no other registry. It finds that configuration through HOME,
+# which the unit has to set, because systemd does not (awslabs/amazon-ecr-credential-helper#161).
 # A new server may not reach its network yet, and another process may hold the lock of the package database
 # (amazonlinux/amazon-linux-2023#397). 20 attempts take a little over three minutes.
 PREPARE_DOCKER = """\

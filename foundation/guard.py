@@ -23,8 +23,8 @@ def refuse_sandbox_stack_on_real_aws() -> None:
         os.environ.get("PULUMI_BACKEND_URL", ""), os.environ.get("PULUMI_HOME", ""), endpoint
     ):
         message = (
-            f"This stack is in the sandbox, but {ENDPOINT_VARIABLE} is {endpoint or 'not set'}, so the program would run "
-            "against real AWS and change the wrong resources. "
+            f"This stack is in the sandbox, but {ENDPOINT_VARIABLE} is {endpoint or 'not set'}, so the program would "
+            "run against real AWS and change the wrong resources. "
             "Use ./infra, or set the sandbox's variables in this shell:\n"
             '  eval "$(./infra env)"\n'
             "To deploy to real AWS, start a new shell without these variables."

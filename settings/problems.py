@@ -69,6 +69,7 @@ class Rule(StrEnum):
     HOST_TOO_LONG = "host-too-long"
 
     # One service
+    BROKEN_SERVICE_FILE = "broken-service-file"
     UNKNOWN_SERVICE = "unknown-service"
     SERVICE_NAME_TOO_LONG = "service-name-too-long"
     IMAGE_WITHOUT_DIGEST = "image-without-digest"
@@ -100,6 +101,7 @@ class Rule(StrEnum):
     DUPLICATE_PRIORITY = "duplicate-priority"
     DUPLICATE_ROUTE = "duplicate-route"
     DUPLICATE_RECORD = "duplicate-record"
+    IMPOSSIBLE_REDIRECT = "impossible-redirect"
     UNREACHABLE_RULE = "unreachable-rule"
     HOST_ON_TWO_LOAD_BALANCERS = "host-on-two-load-balancers"
     HOST_WITHOUT_OWNER = "host-without-owner"

@@ -1,6 +1,5 @@
 """Writes a new service: its spec in services/, and a disabled block in each environment file."""
 
-import re
 from collections.abc import Collection, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -9,6 +8,7 @@ from common.errors import InfraError
 from settings.project_files import SERVICES_KEY, environment_file, environment_names
 from settings.rules.production import PRODUCTION
 from settings.rules.services import SERVICE_NAME_LIMIT
+from settings.service_spec import SERVICE_NAME
 
 SPEC = '''"""{title}: describe in one line what it does, at `{name}.`."""
 
@@ -35,7 +35,6 @@ BLOCK = """    {name}:
 SMALL = {"instance_type": "t4g.small", "minimum": 1, "maximum": 2, "database": "db.t4g.micro", "multi_az": "false"}
 LARGE = {"instance_type": "m7g.large", "minimum": 3, "maximum": 6, "database": "db.m7g.large", "multi_az": "true"}
 PRIORITY_STEP = 100  # leaves room for redirects, and for later rules in between
-SERVICE_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
 class Obstacle(StrEnum):

@@ -17,6 +17,7 @@ def check_routing(specs: Specs) -> Iterator[Violation]:
     yield from _check_priorities(specs)
     yield from _check_routes(specs)
     yield from _check_records(specs)
+    yield from _check_redirects(specs)
     yield from _check_reachability(specs)
 
 
@@ -33,8 +34,11 @@ def _check_priorities(specs: Specs) -> Iterator[Violation]:
             continue
         first = spec.balancer.priority
         last = first + len(spec.redirects)  # each redirect is a listener rule of its own, with the next priority
-        if first < 1 or last > HIGHEST_PRIORITY:
-            message = f"has the rule priority {first} (services/{name}.py). AWS allows 1 to {HIGHEST_PRIORITY}."
+        if last > HIGHEST_PRIORITY:
+            message = (
+                f"has the rule priority {first} (services/{name}.py), and each redirect takes the next one. "
+                f"AWS allows 1 to {HIGHEST_PRIORITY}."
+            )
             yield _violation(name, Rule.INVALID_PRIORITY, message)
         for priority in range(first, last + 1):
             if priority in services:
@@ -64,7 +68,14 @@ def _check_records(specs: Specs) -> Iterator[Violation]:
     """Yield hosts whose record two services create, or none."""
     owners: dict[str, str] = {}
     for name, spec in specs.items():
-        for host in spec.hosts():
+        hosts = spec.hosts()
+        for host in sorted({host for host in hosts if hosts.count(host) > 1}):
+            message = (
+                f"would create the record for {_display(host)} twice. Its host, its redirects and its CDN's host must "
+                f"differ (services/{name}.py)."
+            )
+            yield _violation(name, Rule.DUPLICATE_RECORD, message)
+        for host in hosts:
             owner = owners.setdefault(host, name)
             if owner != name:
                 message = (
@@ -79,6 +90,25 @@ def _check_records(specs: Specs) -> Iterator[Violation]:
                 f"point to it. Enable the owner or disable {name}."
             )
             yield _violation(name, Rule.HOST_WITHOUT_OWNER, message)
+
+
+def _check_redirects(specs: Specs) -> Iterator[Violation]:
+    """Yield redirects that no load balancer performs, or whose host no certificate covers."""
+    for name, spec in specs.items():
+        if not spec.redirects:
+            continue
+        if not isinstance(spec.balancer, SharedLoadBalancerRule):
+            message = (
+                f"has redirects, but a dedicated load balancer, which redirects nothing (services/{name}.py). "
+                "Remove the redirects or use a SharedLoadBalancerRule."
+            )
+            yield _violation(name, Rule.IMPOSSIBLE_REDIRECT, message)
+        elif spec.host:
+            message = (
+                f"redirects {spec.redirects[0]}.{spec.host}, which is two levels below the environment's domain. The "
+                f"certificate covers one level, so browsers would refuse the host. Remove it (services/{name}.py)."
+            )
+            yield _violation(name, Rule.IMPOSSIBLE_REDIRECT, message)
 
 
 def _check_reachability(specs: Specs) -> Iterator[Violation]:

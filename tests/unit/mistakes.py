@@ -9,7 +9,7 @@ from services import all_services
 from settings.check import check_folder
 from settings.problems import Problem, Rule
 from settings.project_files import environment_file
-from settings.service_spec import ServiceSpec, SharedLoadBalancerRule
+from settings.service_spec import Cdn, ServiceSpec, SharedLoadBalancerRule
 
 SAMPLES = Path(__file__).parent / "samples"
 SAMPLE_ENVIRONMENTS = ("alpha", "beta", "prod")
@@ -340,22 +340,24 @@ class WrongSpec:
 def wrong_specs() -> list[WrongSpec]:
     """Return service specs with one mistake each."""
     specs = all_services()
-    payments = specs["payments"]
+    core, members, payments, socket = (specs[name] for name in ("core", "members", "payments", "socket"))
 
-    def with_payments(spec: ServiceSpec, rule: Rule) -> WrongSpec:
-        return WrongSpec({**specs, "payments": spec}, "payments", rule)
+    def with_spec(spec: ServiceSpec, rule: Rule) -> WrongSpec:
+        return WrongSpec({**specs, spec.name: spec}, spec.name, rule)
 
     def with_rule(priority: int, path: str | None, rule: Rule) -> WrongSpec:
-        return with_payments(replace(payments, balancer=SharedLoadBalancerRule(priority=priority, path=path)), rule)
+        return with_spec(replace(payments, balancer=SharedLoadBalancerRule(priority=priority, path=path)), rule)
 
     return [
         with_rule(250, "/payments", Rule.UNREACHABLE_RULE),
-        with_rule(0, "/payments", Rule.INVALID_PRIORITY),
-        with_rule(50_001, "/payments", Rule.INVALID_PRIORITY),
+        with_spec(replace(core, balancer=SharedLoadBalancerRule(priority=50_000)), Rule.INVALID_PRIORITY),
         with_rule(200, "/payments", Rule.DUPLICATE_PRIORITY),
         with_rule(100, None, Rule.DUPLICATE_ROUTE),
-        with_payments(replace(payments, host="socket"), Rule.HOST_ON_TWO_LOAD_BALANCERS),
-        with_payments(replace(payments, owns_host=True), Rule.DUPLICATE_RECORD),
+        with_spec(replace(payments, host="socket"), Rule.HOST_ON_TWO_LOAD_BALANCERS),
+        with_spec(replace(payments, owns_host=True), Rule.DUPLICATE_RECORD),
+        with_spec(replace(core, cdn=Cdn(host="www", server_access="read")), Rule.DUPLICATE_RECORD),
+        with_spec(replace(members, redirects=("www",)), Rule.IMPOSSIBLE_REDIRECT),
+        with_spec(replace(socket, redirects=("www",)), Rule.IMPOSSIBLE_REDIRECT),
     ]
 
 

@@ -277,5 +277,5 @@ def problems_that_need_special_files(folder: Path) -> Iterator[Problem]:
 def test_the_message_of_every_rule(tmp_path: Path, snapshot: SnapshotAssertion) -> None:
     """The snapshot shows one problem per rule as the user sees it, and no rule is left out."""
     examples = one_problem_per_rule(tmp_path)
-    assert set(examples) == set(Rule)
+    assert set(examples) == set(Rule) - {Rule.BROKEN_SERVICE_FILE}  # test_service_files.py has its messages
     assert "\n\n".join(f"[{rule}]\n{examples[rule]}" for rule in sorted(examples)) == snapshot
