@@ -13,6 +13,7 @@ from typing import Any
 
 import typer
 
+from cli import attempts
 from common.errors import InfraError
 from common.files import ROOT, user_cache
 from release import stack_state
@@ -20,6 +21,7 @@ from release.environment_file import config_in, read_text
 from release.gate import backend_option
 from release.journal import SANDBOX
 from release.stack_state import StackState
+from release.unfinished import with_attempt
 from sandbox import stack_files
 from sandbox.emulator import process as emulator
 from sandbox.session import (
@@ -102,7 +104,7 @@ class Backend(ABC):
         return ["Next: [bold]./infra status --on aws[/bold]"]
 
     def state(self, stack: str) -> StackState:
-        """Return what is deployed in a stack."""
+        """Return what is deployed in a stack. An update of this machine's that was killed counts as failed."""
 
         def run_pulumi(arguments: Sequence[str]) -> str:
             done = self.capture(arguments, stack)
@@ -110,7 +112,9 @@ class Backend(ABC):
                 raise InfraError(f"`{self.pulumi} {' '.join(arguments)}` failed:\n{done.stderr.strip()}")
             return done.stdout
 
-        return stack_state.read(stack, run_pulumi)
+        deployed = stack_state.read(stack, run_pulumi)
+        attempt = attempts.find(self.memory_folder(stack))
+        return with_attempt(deployed, attempt) if attempt else deployed
 
 
 @dataclass(frozen=True)

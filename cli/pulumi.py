@@ -4,7 +4,8 @@ import os
 import shlex
 from pathlib import Path
 
-from cli.backends import parallel_option
+from cli import recovery
+from cli.backends import SandboxBackend, parallel_option
 from cli.exit_codes import ExitCode
 from common.console import count, say
 from release.stack_state import name_of
@@ -33,6 +34,7 @@ def down(environment: str, options: list[str]) -> int:
     """Delete an environment from the sandbox."""
     session = session_for(environment)
     session.refuse_if_locked(environment)
+    recovery.recover(SandboxBackend(session), environment)
     resources = session.deployment(environment).get("resources", [])
     protected = [name_of(resource["urn"]) for resource in resources if resource.get("protect")]
     if protected:

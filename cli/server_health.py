@@ -2,13 +2,12 @@
 
 import base64
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from cli.aws_clients import AwsClients
 from cli.backends import AWS, Backend
 from common.console import progress, say
-from common.errors import InfraError
 from release import health
 from release.health import GroupStatus, Issue, ServerReport
 from release.journal import SANDBOX
@@ -25,48 +24,20 @@ Groups = Sequence[tuple[GroupState, GroupStatus]]  # each with what AWS reports 
 
 
 class AwsClient:
-    """The AWS APIs that know about servers, for one stack.
-
-    `Any`: boto3 creates its clients at run time, without types.
-    """
+    """The AWS APIs that know about servers, for one stack."""
 
     def __init__(self, backend: Backend, stack: str) -> None:
         """Create the clients. This does not call AWS yet."""
-        import boto3  # noqa: PLC0415 importing it takes a quarter of a second that other commands should not pay
-        from botocore.exceptions import BotoCoreError  # noqa: PLC0415 see above
-
-        self.stack, self.backend = stack, backend
-        arguments = backend.aws_session(stack)
-        endpoint = arguments.pop("endpoint_url", None)
-        try:
-            session = boto3.Session(**arguments)
-            self.auto_scaling: Any = session.client("autoscaling", endpoint_url=endpoint)
-            self.load_balancing: Any = session.client("elbv2", endpoint_url=endpoint)
-            self.ec2: Any = session.client("ec2", endpoint_url=endpoint)
-        except BotoCoreError as error:  # an unknown profile, or no region
-            raise self.error(error) from error
-
-    def error(self, cause: Exception) -> InfraError:
-        """Return the error for an AWS that does not answer."""
-        message = f"cannot ask AWS for the health of the servers of {self.stack}: {cause}\n"
-        if self.backend.name == SANDBOX:
-            return InfraError(message + "To see whether the emulator runs:\n  ./infra sandbox status")
-        return InfraError(f"{message}Log in to the account of {self.stack}, or set aws:profile in its file.")
+        clients = AwsClients(backend, stack, "the health of the servers")
+        self.errors = clients.errors
+        self.auto_scaling = clients.client("autoscaling")
+        self.load_balancing = clients.client("elbv2")
+        self.ec2 = clients.client("ec2")
 
     def statuses(self, states: Sequence[GroupState]) -> Groups:
         """Return each group of Pulumi's state with what AWS reports about it."""
         with self.errors():
             return [(state, self.group_status(state.get("outputs") or {})) for state in states]
-
-    @contextmanager
-    def errors(self) -> Iterator[None]:
-        """Turn what boto3 raises in this block into an error for whoever runs the command."""
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 see above
-
-        try:
-            yield
-        except (BotoCoreError, ClientError) as error:
-            raise self.error(error) from error
 
     def group_status(self, outputs: Mapping[str, Any]) -> GroupStatus:
         """Return what AWS reports about one group."""

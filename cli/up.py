@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from cli import deployed_program, queue, server_health, server_rollback
+from cli import attempts, deployed_program, queue, recovery, server_health, server_rollback
 from cli.backends import Backend, CommandResult, parallel_option
 from cli.exit_codes import ExitCode
 from cli.gate import Options, clock, disallowed_option, remember_releases, review
@@ -32,7 +32,6 @@ from release.stack_state import (
     is_same_release,
     type_of,
 )
-from sandbox.session import pending_message
 
 WHEN_LOCKED = "Run the same command again when it has finished, or add --wait MINUTES to wait in the queue."
 ATTEMPTS = 5  # how often an environment may change between its preview and its update before `up` gives up
@@ -90,11 +89,8 @@ def up(folder: Path, backend: Backend, environment: str, options: Options) -> in
 
 def deploy(folder: Path, backend: Backend, environment: str, options: Options) -> int:
     """Update an environment and report what became of it."""
+    recovery.recover(backend, environment)
     deployed = backend.state(environment)
-    if deployed.pending:
-        raise InfraError(
-            pending_message(environment, deployed.pending, backend.pulumi, creates=deployed.pending_creates)
-        )
     servers = server_rollback.ServersBefore()
     if has_resources(deployed):
         servers = server_rollback.look_at_servers(backend, deployed)
@@ -132,7 +128,9 @@ def first_update(folder: Path, backend: Backend, deployed: StackState, options: 
         raise InfraError("\n".join(f"{finding.owner}: {finding.message}" for finding in holds))
     remember_releases(backend, environment, config)
     command = ["up", "--stack", environment, "--yes", *parallel_option(), *options.pulumi_options]
-    return Applied(backend.run(command, environment), GateRecord(["not run: the environment was empty"]))
+    with attempts.noted(backend.memory_folder(environment), config, was_empty=True):
+        result = backend.run(command, environment)
+    return Applied(result, GateRecord(["not run: the environment was empty"]))
 
 
 def gated_update(folder: Path, backend: Backend, environment: str, plan: Path, options: Options) -> Applied:
@@ -151,10 +149,13 @@ def gated_update(folder: Path, backend: Backend, environment: str, plan: Path, o
         if backend.state(environment).digest != reviewed.deployed.digest:
             say(f"{environment} changed while its preview was being checked. Previewing again.")
             continue
-        remember_releases(backend, environment, rules.requested_config(folder, environment))
+        config = rules.requested_config(folder, environment)
+        remember_releases(backend, environment, config)
         command = ["up", "--stack", environment, "--yes", "--plan", str(plan), *parallel_option()]
         concerned = tuple(sorted({*result.expected, *result.affected}))
-        return Applied(backend.run([*command, *options.pulumi_options], environment), gate, concerned)
+        with attempts.noted(backend.memory_folder(environment), config, was_empty=False):
+            applied = backend.run([*command, *options.pulumi_options], environment)
+        return Applied(applied, gate, concerned)
     raise InfraError(
         f"{environment} changed {ATTEMPTS} times while its preview was being checked. Someone else is updating it; "
         "run the same command again when they have finished."
@@ -178,7 +179,7 @@ def report_failure(folder: Path, backend: Backend, deployed: StackState, applied
         )
     command = f"  ./infra up {environment}{backend.suffix}"
     if deployed.pending:
-        say(f"some operations did not complete. To see how to continue:\n{command}")
+        say(f"some operations did not complete. To find out what became of them, and continue:\n{command}")
     else:
         say(f"everything that was created is kept. Fix the error above, then run the same command again:\n{command}")
     return ExitCode.FAILED

@@ -64,7 +64,6 @@ class StackState:
         updates: Its updates, newest first.
         resources: The resources in its state.
         pending: URNs of operations that did not complete.
-        pending_creates: Those of them that were creating a resource.
         digest: A digest of the whole state, to notice that it changed.
     """
 
@@ -72,7 +71,6 @@ class StackState:
     updates: tuple[Update, ...]
     resources: tuple[Mapping[str, Any], ...]
     pending: tuple[str, ...]
-    pending_creates: frozenset[str] = frozenset()
     digest: str = ""
 
     def updates_since_destroy(self) -> tuple[Update, ...]:
@@ -285,10 +283,5 @@ def read(stack: str, run_pulumi: RunPulumi) -> StackState:
         updates=tuple(map(parse_update, json.loads(history))),
         resources=tuple(deployment.get("resources") or []),
         pending=tuple(entry["resource"]["urn"] for entry in deployment.get("pending_operations") or []),
-        pending_creates=frozenset(
-            entry["resource"]["urn"]
-            for entry in deployment.get("pending_operations") or []
-            if entry.get("type") == "creating"
-        ),
         digest=hashlib.sha256(exported.encode()).hexdigest(),
     )

@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ DEFAULT_ACCOUNT = "111111111111"  # for commands outside a stack, see account_of
 PARALLEL = 64  # an `up` mostly waits for the AWS provider: 231 s at 8 parallel operations, 180 s at 64, as measured
 EMULATOR_CHECK_SECONDS = 1
 INTERRUPT_SECONDS = 20  # how long Pulumi gets to finish the operations in progress after the first interrupt
+KEPT_LOGS = 20  # of the engine; that of a deployment has up to 3 MB
 PRIVATE_UMASK = 0o077  # state and plans can contain secrets
 COMMANDS_WITH_BRIDGE = (["preview"], ["up"])  # they run the program, so they will ask for the AWS provider
 
@@ -76,6 +77,12 @@ class Session:
             "NO_PROXY": "127.0.0.1,localhost",
             "no_proxy": "127.0.0.1,localhost",
         }
+
+    def remove_old_logs(self) -> None:
+        """Keep the newest logs of the engine, which writes one for every command and never removes any."""
+        logs = [(path.stat().st_mtime_ns, path) for path in (self.paths.home / "logs").glob("*.log") if path.is_file()]
+        for _, path in sorted(logs, reverse=True)[KEPT_LOGS:]:
+            path.unlink(missing_ok=True)
 
     def ensure_stack(self, stack: str) -> None:
         """Create a stack's state if there is none. An environment without a file is refused."""
@@ -136,6 +143,7 @@ class Session:
             ):
                 exit_code = process.wait()
         stack_files.warn_about_changed_copies(self.paths)
+        self.remove_old_logs()
         if expected and emulator_stopped.is_set():
             raise SandboxError(
                 f"the emulator (process {expected.pid}) stopped while Pulumi was running. Everything that was saved by "
@@ -210,34 +218,16 @@ class Session:
             )
 
     def refuse_if_pending(self, stack: str) -> None:
-        """Refuse if operations of an earlier update did not complete: Pulumi could create their resources twice."""
+        """Refuse plain Pulumi if operations of an earlier update did not complete."""
         pending = self.deployment(stack).get("pending_operations") or []
         if pending:
-            urns = [operation["resource"]["urn"] for operation in pending]
-            creates = [entry["resource"]["urn"] for entry in pending if entry.get("type") == "creating"]
-            raise SandboxError(pending_message(stack, urns, "./infra pulumi", creates))
-
-
-def pending_message(stack: str, urns: Sequence[str], pulumi: str, creates: Collection[str] | None = None) -> str:
-    """Return what to say about pending operations.
-
-    pulumi: how the user calls plain Pulumi for this stack. creates: those that were creating a resource; None: all.
-    """
-    resources = "\n".join(f"  {urn}" for urn in urns)
-    state = "its actual state is unknown" if len(urns) == 1 else "their actual state is unknown"
-    refresh = f"{pulumi} refresh --stack {stack}"
-    heading = (
-        f"the last update of {stack} was killed. {count(len(urns), 'operation')} did not complete; {state}:\n"
-        f"{resources}\n"
-    )
-    if creates is not None and not creates:
-        return f"{heading}These resources exist. To read their actual state from AWS:\n  {refresh} --yes"
-    return (
-        f"{heading}Another update could create these resources a second time. Find out whether they exist.\n"
-        f"If none of them exists:\n  {refresh} --clear-pending-creates --yes\n"
-        "If one exists, import it with its URN and its ID in AWS:\n"
-        f"  {refresh} --import-pending-creates URN --import-pending-creates ID --yes"
-    )
+            urns = "\n".join(f"  {operation['resource']['urn']}" for operation in pending)
+            raise SandboxError(
+                f"the last update of {stack} was killed, and {count(len(pending), 'operation')} did not complete:\n"
+                f"{urns}\n"
+                "Pulumi could create these resources a second time. To find out what became of them, and continue:\n"
+                f"  ./infra up {stack}"
+            )
 
 
 @contextlib.contextmanager

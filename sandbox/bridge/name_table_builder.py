@@ -27,7 +27,7 @@ def build(binary: Path, file: Path) -> None:
     try:
         schema = provider.schema()
     finally:
-        provider.process.kill()
+        provider.kill()
     names, counts = match_names(sdk_scan.scan_package(), schema)
     types = {"resources": schema.resource_schemas, "functions": schema.data_source_schemas}
     entries = {

@@ -23,7 +23,7 @@ from sandbox.bridge.engine_warnings import EngineWarnings
 from sandbox.bridge.name_table import NameTable
 from sandbox.bridge.pulumi_values import UnsupportedAssetError, from_struct, to_struct, unwrap
 from sandbox.bridge.resource import Resource
-from sandbox.bridge.stored_state import META_KEY, to_outputs
+from sandbox.bridge.stored_state import to_outputs
 from sandbox.bridge.terraform import TerraformProvider
 from sandbox.bridge.type_mapping import TypeMapping, type_token
 
@@ -88,7 +88,7 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
     def kill(self) -> None:
         """Kill Terraform's provider."""
         if self.terraform:
-            self.terraform.process.kill()
+            self.terraform.kill()
 
     # --- the plugin and its configuration; the protocol sets the names of the methods
 
@@ -243,10 +243,14 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
 
     @returns_bridge_errors
     def Read(self, request: Any, _context: Any) -> Any:  # noqa: N802
-        """Refresh a resource, or import one by its ID. The response is empty if the resource does not exist."""
+        """Refresh a resource, or import one by its ID. The response is empty if the resource does not exist.
+
+        As in Pulumi's bridge, a resource without any properties is imported. One whose properties the bridge has not
+        written, such as a resource of an interrupted update, is read by its ID in Terraform's state.
+        """
         resource = self._resource(request.urn)
         properties, inputs = from_struct(request.properties), from_struct(request.inputs)
-        is_import = META_KEY not in properties
+        is_import = not properties
         state = resource.find(request.id) if is_import else resource.prior_state(properties, request.id)
         state = resource.read(state) if state else None
         if state is None:

@@ -25,6 +25,7 @@ TERRAFORM_VERSION = "1.11.4"  # what the provider is told; it goes into the user
 UNLIMITED_MESSAGES = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
 HANDSHAKE_FIELDS = 4  # core version, protocol version, network and address; a checksum and more may follow
 STOP_SECONDS = 5
+SOCKET_PREFIX = "unix:"  # of an address, as gRPC takes it
 
 Config = Mapping[str, Any]
 
@@ -70,7 +71,7 @@ def start(binary: Path) -> tuple["subprocess.Popen[bytes]", str]:
     if len(handshake) < HANDSHAKE_FIELDS:
         raise ProviderStartError(f"{binary} exited with code {process.wait()} before its handshake")
     network, address = handshake[2:4]
-    return process, f"unix:{address}" if network == "unix" else address
+    return process, f"{SOCKET_PREFIX}{address}" if network == "unix" else address
 
 
 class TerraformProvider:
@@ -78,8 +79,14 @@ class TerraformProvider:
 
     def __init__(self, binary: Path) -> None:
         """Start the provider, see `start`."""
-        self.process, address = start(binary)
-        self.stub = rpc.ProviderStub(grpc.insecure_channel(address, options=UNLIMITED_MESSAGES))
+        self.process, self.address = start(binary)
+        self.stub = rpc.ProviderStub(grpc.insecure_channel(self.address, options=UNLIMITED_MESSAGES))
+
+    def kill(self) -> None:
+        """Kill the provider, and remove its socket, which it would remove only if it ended by itself."""
+        self.process.kill()
+        if self.address.startswith(SOCKET_PREFIX):
+            Path(self.address.removeprefix(SOCKET_PREFIX)).unlink(missing_ok=True)
 
     def schema(self) -> Any:
         """Return the schema of the provider, its resources and its data sources."""

@@ -18,6 +18,7 @@ import pytest
 
 from cli.exit_codes import ExitCode
 from common.errors import InfraError
+from release.journal import SANDBOX
 from sandbox.emulator import process as emulator
 from sandbox.paths import Paths
 from sandbox.session import REGION, Session, account_of, open_session
@@ -119,15 +120,12 @@ class Clone:
         """Return a boto3 client for the emulator, in a stack's account."""
         import boto3
 
-        running = emulator.find(self.paths)
-        assert running
-        return boto3.client(
-            service,
-            endpoint_url=running.endpoint,
-            region_name=REGION,
-            aws_access_key_id=account_of(stack, self.root),
-            aws_secret_access_key="sandbox",  # noqa: S106 the emulator accepts any
-        )
+        return boto3.client(service, **self.account.aws_session(stack))
+
+    @property
+    def account(self) -> "CloneAccount":
+        """Return where its AWS is."""
+        return CloneAccount(self)
 
     def edit(self, file: str, old: str, new: str) -> None:
         """Replace a text that appears exactly once in a file."""
@@ -135,6 +133,25 @@ class Clone:
         text = path.read_text(encoding="utf-8")
         assert text.count(old) == 1, f"{old!r} appears {text.count(old)} times in {file}"
         path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class CloneAccount:
+    """The emulated AWS of a clone."""
+
+    clone: Clone
+    name: str = SANDBOX
+
+    def aws_session(self, stack: str) -> dict[str, Any]:
+        """Return boto3's arguments for a stack's account."""
+        running = emulator.find(self.clone.paths)
+        assert running
+        return {
+            "endpoint_url": running.endpoint,
+            "region_name": REGION,
+            "aws_access_key_id": account_of(stack, self.clone.root),
+            "aws_secret_access_key": "sandbox",
+        }
 
 
 def resource_name(urn: str) -> str:

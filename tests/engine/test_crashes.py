@@ -13,11 +13,12 @@ import pytest
 
 from cli.exit_codes import ExitCode
 from sandbox.emulator import process as emulator
-from sandbox.session import PARALLEL, Session
-from tests.engine.conftest import Clone, make_clone, only_socket
+from sandbox.session import Session
+from tests.engine.conftest import Clone, make_clone, only_socket, resource_name
 
 SHUTDOWN_SECONDS = 120
 CREATION_SECONDS = 180
+KILL_DOWN_AFTER_SECONDS = 8
 
 
 @pytest.fixture(scope="module")
@@ -74,24 +75,78 @@ def test_up_can_be_interrupted_and_continued(small: Clone) -> None:
     assert small.infra("preview", "alpha", "--expect-no-changes").returncode == ExitCode.SUCCESS
 
 
-def test_a_killed_up_leaves_no_lock_and_its_pending_operations_are_not_repeated(small: Clone) -> None:
-    """The next `up` removes the lock of the killed one and refuses, naming each operation that did not complete."""
-    small.edit("Pulumi.alpha.yaml", "    payments:\n      enabled: false\n", "    payments:\n")
+def kill_everything(clone: Clone, process: "subprocess.Popen[str]") -> None:
+    """Kill `up`, Pulumi, and the engine's plugins, which run in process groups of their own."""
+    os.killpg(process.pid, signal.SIGKILL)
+    subprocess.run(["pkill", "-KILL", "-f", str(clone.paths.home)], check=False)
+    process.communicate()
+
+
+def test_the_same_command_continues_after_a_kill(small: Clone) -> None:
+    """`up` removes the dead lock, asks AWS about each operation that did not complete, and creates nothing twice."""
     small.edit("Pulumi.alpha.yaml", "    members:\n      enabled: false\n", "    members:\n")
     process = start_up(small, len(small.state("alpha")) + 25)
-    os.killpg(process.pid, signal.SIGKILL)
-    # The engine's plugins run in process groups of their own.
-    subprocess.run(["pkill", "-KILL", "-f", str(small.paths.home)], check=False)
-    process.communicate()
+    kill_everything(small, process)
     assert len(small.lock_files("alpha")) == 1
     pending = [operation["resource"]["urn"] for operation in small.deployment("alpha")["pending_operations"]]
     assert pending
     done = small.infra("up", "alpha")
-    assert done.returncode == ExitCode.FAILED
+    assert done.returncode == ExitCode.SUCCESS, done.stdout[-3000:]
     assert small.lock_files("alpha") == []
-    assert [urn for urn in pending if urn not in done.stdout] == []
-    clear = ("refresh", "--stack", "alpha", "--clear-pending-creates", "--yes")
-    assert f"  ./infra pulumi {' '.join(clear)}\n" in done.stdout
-    cleared = small.infra("pulumi", *clear, "--skip-preview", "--parallel", str(PARALLEL))
-    assert cleared.returncode == ExitCode.SUCCESS, cleared.stdout[-2000:]
-    assert small.infra("preview", "alpha").returncode == ExitCode.SUCCESS
+    assert [urn for urn in pending if f"  {resource_name(urn)}: " not in done.stdout] == []
+    assert small.infra("preview", "alpha", "--expect-no-changes").returncode == ExitCode.SUCCESS
+    assert_nothing_exists_twice(small)
+
+
+def test_a_killed_first_up_continues(small: Clone) -> None:
+    """The gate still knows that the environment was empty, so the same command creates the rest."""
+    assert small.infra("down", "alpha").returncode == ExitCode.SUCCESS
+    kill_everything(small, start_up(small, 60))
+    assert small.deployment("alpha").get("pending_operations")
+    done = small.infra("up", "alpha")
+    assert done.returncode == ExitCode.SUCCESS, done.stdout[-3000:]
+    assert_nothing_exists_twice(small)
+
+
+def test_a_killed_down_continues(small: Clone) -> None:
+    """Nothing is left, neither in the state nor in AWS."""
+    process = small.start("down", "alpha")
+    time.sleep(KILL_DOWN_AFTER_SECONDS)
+    kill_everything(small, process)
+    assert small.state("alpha")
+    done = small.infra("down", "alpha")
+    assert done.returncode == ExitCode.SUCCESS, done.stdout[-3000:]
+    assert small.state("alpha") == []
+    assert set(resource_counts(small).values()) == {0}
+
+
+# What a second `up` would make twice: the client, the operation, the key of its answer, and the type in the state.
+COUNTED = (
+    ("ec2", "describe_vpcs", "Vpcs", "aws:ec2/vpc:Vpc"),
+    ("ec2", "describe_nat_gateways", "NatGateways", "aws:ec2/natGateway:NatGateway"),
+    ("ec2", "describe_launch_templates", "LaunchTemplates", "aws:ec2/launchTemplate:LaunchTemplate"),
+    ("rds", "describe_db_instances", "DBInstances", "aws:rds/instance:Instance"),
+    ("elbv2", "describe_load_balancers", "LoadBalancers", "aws:lb/loadBalancer:LoadBalancer"),
+    ("elbv2", "describe_target_groups", "TargetGroups", "aws:lb/targetGroup:TargetGroup"),
+    ("autoscaling", "describe_auto_scaling_groups", "AutoScalingGroups", "aws:autoscaling/group:Group"),
+    ("acm", "list_certificates", "CertificateSummaryList", "aws:acm/certificate:Certificate"),
+    ("route53", "list_hosted_zones", "HostedZones", "aws:route53/zone:Zone"),
+    ("s3", "list_buckets", "Buckets", "aws:s3/bucket:Bucket"),
+    ("iam", "list_instance_profiles", "InstanceProfiles", "aws:iam/instanceProfile:InstanceProfile"),
+)
+
+
+def resource_counts(clone: Clone) -> dict[str, int]:
+    """Return how many resources of each counted type alpha's account has."""
+    counts = {}
+    for service, operation, key, resource_type in COUNTED:
+        items = getattr(clone.aws("alpha", service), operation)()[key]
+        existing = [item for item in items if item.get("State") != "deleted" and not item.get("IsDefault")]
+        counts[resource_type] = len(existing)
+    return counts
+
+
+def assert_nothing_exists_twice(clone: Clone) -> None:
+    """Check that AWS has as many resources as the state: nothing exists twice, and nothing is orphaned."""
+    types = [resource["type"] for resource in clone.state("alpha")]
+    assert resource_counts(clone) == {resource_type: types.count(resource_type) for *_, resource_type in COUNTED}

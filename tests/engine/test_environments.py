@@ -18,8 +18,10 @@ from typing import Any
 
 import pytest
 
+from cli.aws_clients import AwsClients
+from cli.aws_lookup import REPEATABLE, Lookup
 from cli.exit_codes import ExitCode
-from release import approvals, journal
+from release import approvals, journal, unfinished
 from release.changes import KEEP
 from release.danger import Kind
 from release.gate import Cause
@@ -574,8 +576,26 @@ def test_plain_pulumi_works_with_the_exports(clone: Clone) -> None:
     assert (clone.root / "Pulumi.beta.yaml").read_bytes() == before
 
 
-def test_pending_operations_are_reported_and_not_repeated(clone: Clone) -> None:
-    """`up` refuses a state with a pending operation, names its resource, and prints the commands that resolve it."""
+def test_every_resource_can_be_found_again(clone: Clone) -> None:
+    """Whatever a killed update was creating, its inputs lead to it in AWS; what is not found can be created again."""
+    exported = json.loads(clone.infra("pulumi", "stack", "export", "--show-secrets", "--stack", "prod").stdout)
+    resources = [resource for resource in exported["deployment"]["resources"] if resource["type"].startswith("aws:")]
+    lookup = Lookup(AwsClients(clone.account, "prod", "this test"))
+    found = {
+        resource["urn"]: lookup.find(resource["type"], unfinished.revealed(resource["inputs"]))
+        for resource in resources
+    }
+    wrong = {
+        resource["urn"]: (resource["id"], found[resource["urn"]])
+        for resource in resources
+        if found[resource["urn"]] != [resource["id"]] and resource["type"] not in REPEATABLE
+    }
+    assert wrong == {}
+    assert len(resources) > 300
+
+
+def test_an_unfinished_operation_is_completed(clone: Clone) -> None:
+    """`up` finds out that the resource exists, adopts it, and has nothing else to do."""
     with restored(clone.state_file("prod")) as text:
         state = json.loads(text)
         latest = state["checkpoint"]["latest"]
@@ -586,9 +606,12 @@ def test_pending_operations_are_reported_and_not_repeated(clone: Clone) -> None:
         latest["pending_operations"] = [operation]
         clone.state_file("prod").write_text(json.dumps(state), encoding="utf-8")
         done = clone.infra("up", "prod")
-    assert done.returncode == ExitCode.FAILED
-    assert pending["urn"] in done.stdout
-    assert "--clear-pending-creates" in done.stdout
+        assert done.returncode == ExitCode.SUCCESS, done.stdout[-3000:]
+        assert f"members-servers-scaling: exists as {pending['id']}\n" in done.stdout
+        assert "nothing to change" in done.stdout
+        adopted = next(r for r in clone.state("prod") if r["urn"] == pending["urn"])
+    assert adopted["inputs"] == pending["inputs"]
+    assert adopted["outputs"]["arn"] == pending["outputs"]["arn"]
 
 
 def test_a_killed_emulator_comes_back_with_its_data(clone: Clone) -> None:

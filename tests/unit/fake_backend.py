@@ -35,7 +35,7 @@ class FakeBackend(Backend):
         remaining_changes: How many times the state changes while someone looks at it.
         export_count: How many times the state was read.
         missing: The stacks that do not exist.
-        pending: URNs of operations that did not complete.
+        pending: URNs of resources that a killed update was creating. Nobody knows how to look for them.
     """
 
     name = "sandbox"
@@ -84,7 +84,10 @@ class FakeBackend(Backend):
             {"urn": urn, "parent": parent, "custom": custom, "outputs": {"name": "g"}} for urn, parent, custom in urns
         ]
         self.remaining_changes = max(self.remaining_changes - 1, 0)
-        operations = [{"resource": {"urn": urn}} for urn in self.pending]
+        operations = [
+            {"resource": {"urn": urn, "type": "aws:other:Type", "inputs": {}}, "type": "creating"}
+            for urn in self.pending
+        ]
         return {
             "deployment": {
                 "resources": resources,

@@ -7,13 +7,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from syrupy.assertion import SnapshotAssertion
 
 from common.errors import SandboxError
 from sandbox.emulator.process import start_time
 from sandbox.engine.obtain import Engine
 from sandbox.paths import Paths
-from sandbox.session import Session, account_of, pending_message
+from sandbox.session import KEPT_LOGS, Session, account_of
 from settings.project_files import PROJECT
 from tests.unit.conftest import ROOT
 
@@ -95,14 +94,19 @@ def test_pending_operations_refuse_an_update(session: Session) -> None:
     session.state_file("beta").parent.mkdir(parents=True)
     latest = {"pending_operations": [{"resource": {"urn": URN}, "type": "creating"}]}
     session.state_file("beta").write_text(json.dumps({"checkpoint": {"latest": latest}}), encoding="utf-8")
-    with pytest.raises(SandboxError, match=URN):
+    with pytest.raises(SandboxError, match=URN) as raised:
         session.refuse_if_pending("beta")
+    assert str(raised.value).endswith("  ./infra up beta")
 
 
-def test_the_message_about_pending_operations(snapshot: SnapshotAssertion) -> None:
-    """The message says what did not complete, what could happen, and which commands to run."""
-    messages = {
-        "sandbox": pending_message("beta", [URN], "./infra pulumi"),
-        "aws": pending_message("beta", [URN, URN.replace("members", "payments")], "pulumi"),
-    }
-    assert messages == snapshot
+def test_old_logs_of_the_engine_are_removed(session: Session) -> None:
+    """The newest ones stay, whatever they are called."""
+    session.remove_old_logs()  # there is no folder yet
+    folder = session.paths.home / "logs"
+    folder.mkdir(parents=True)
+    for number in range(KEPT_LOGS + 5):
+        file = folder / f"{100 - number}.log"
+        file.touch()
+        os.utime(file, (number, number))
+    session.remove_old_logs()
+    assert {path.name for path in folder.iterdir()} == {f"{100 - number}.log" for number in range(5, KEPT_LOGS + 5)}

@@ -1,12 +1,13 @@
 """`./infra up`: exactly what passed the gate is applied, the journal keeps the outcome, and the output explains it."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
-from cli import queue, server_health
+from cli import attempts, queue, recovery, server_health
 from cli.backends import CommandResult
 from cli.exit_codes import ExitCode
 from cli.gate import Options, approve, disallowed_option, known_releases, remember_releases
@@ -16,7 +17,7 @@ from cli.up import up
 from common.errors import InfraError
 from release import journal
 from release.promote import Request
-from release.stack_state import fingerprint
+from release.stack_state import StackState, fingerprint
 from tests.unit.fake_backend import FakeBackend, group_urn, make_backend, set_unhealthy
 from tests.unit.release_builders import edit_file, requested_release
 
@@ -218,12 +219,38 @@ def test_an_error_of_pulumi_is_not_taken_for_a_refusal(backend: FakeBackend, mon
     assert len(backend.runs) == 1
 
 
-def test_pending_operations_stop_an_update(backend: FakeBackend) -> None:
-    """Another update could create their resources a second time."""
+def test_an_operation_that_nobody_can_look_up_stops_an_update(
+    backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another update could create its resource a second time."""
+    monkeypatch.setattr(recovery, "AwsClients", lambda *_: None)
     backend.pending = [group_urn("members")]
     with pytest.raises(InfraError):
         up(backend.folder, backend, "beta", Options())
     assert backend.runs == []
+
+
+def test_a_killed_update_counts_as_failed(backend: FakeBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pulumi records only updates that ended, so this machine notes what it begins."""
+
+    class KilledError(BaseException):
+        """Stands in for SIGKILL."""
+
+    def run(*_: object) -> None:
+        note = attempts.find(backend.memory_folder("beta"))
+        assert note is not None
+        assert not note.was_empty
+        states.append(backend.state("beta"))
+        raise KilledError
+
+    states: list[StackState] = []
+    backend.clock.now = datetime.now(UTC) - timedelta(hours=1)
+    backend.history["beta"] = [("succeeded", backend.config["beta"], backend.clock.now)]
+    monkeypatch.setattr(backend, "run", run)
+    with pytest.raises(KilledError):
+        up(backend.folder, backend, "beta", Options(allow_changes=True))
+    assert [update.result for update in states[0].updates] == ["failed", "succeeded"]
+    assert len(backend.state("beta").updates) == 1  # the note is gone, because this process lives
 
 
 # --- servers

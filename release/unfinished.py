@@ -1,0 +1,125 @@
+"""Operations that Pulumi began and did not complete, because it was killed: what they were, and the state without them.
+
+A deployment is what `pulumi stack export` prints, below `deployment`. Its values have no fixed type, hence `Any`.
+"""
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from release.changes import SECRET_MARKER
+from release.stack_state import StackState, Update
+
+PENDING_KEY = "pending_operations"
+DEFAULTS_KEY = "__defaults"  # the engine's note of which inputs the program did not set
+Deployment = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """An operation that did not complete. kind: `creating`, `updating`, `deleting` and so on, as Pulumi calls it."""
+
+    kind: str
+    resource: Mapping[str, Any]
+
+    @property
+    def urn(self) -> str:
+        """Return the URN of its resource."""
+        return str(self.resource["urn"])
+
+    @property
+    def creates(self) -> bool:
+        """Whether the resource may exist although the state does not contain it."""
+        return self.kind in {"creating", "importing"} and "id" not in self.resource
+
+
+def operations(deployment: Deployment) -> list[Operation]:
+    """Return the operations that did not complete."""
+    entries = deployment.get(PENDING_KEY) or []
+    return [Operation(str(entry.get("type", "")), entry["resource"]) for entry in entries]
+
+
+def revealed_inputs(deployment: Deployment) -> dict[str, Mapping[str, Any]]:
+    """Return the inputs of each unfinished operation by URN. deployment: exported with its secrets in plain text."""
+    return {operation.urn: revealed(operation.resource.get("inputs") or {}) for operation in operations(deployment)}
+
+
+def revealed(value: Any) -> Any:
+    """Return a value with the secrets in it as what they contain. Any: JSON of any kind."""
+    if isinstance(value, Mapping):
+        if SECRET_MARKER in value:
+            return json.loads(value["plaintext"])
+        return {key: revealed(item) for key, item in value.items()}
+    return [revealed(item) for item in value] if isinstance(value, list) else value
+
+
+def known_ids(deployment: Deployment) -> set[str]:
+    """Return the IDs of the resources in the state."""
+    return {str(resource["id"]) for resource in deployment.get("resources") or [] if resource.get("id")}
+
+
+def adopted(operation: Operation, resource_id: str) -> dict[str, Any]:
+    """Return the resource that an operation created, as the state has to contain it before its outputs are read."""
+    inputs = {key: value for key, value in operation.resource["inputs"].items() if key != DEFAULTS_KEY}
+    return {**operation.resource, "id": resource_id, "outputs": inputs}
+
+
+def without_operations(deployment: Deployment, adopted_resources: Collection[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return a deployment without unfinished operations, and with the resources that they created."""
+    resources = [*(deployment.get("resources") or []), *adopted_resources]
+    return {**{key: value for key, value in deployment.items() if key != PENDING_KEY}, "resources": resources}
+
+
+def with_inputs(deployment: Deployment, adopted_resources: Collection[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return a deployment in which adopted resources have the inputs of the program, and outputs for all of them.
+
+    Reading a resource from AWS loses what AWS does not store, such as how a password is managed.
+    """
+    by_urn = {resource["urn"]: resource for resource in adopted_resources}
+
+    def restored(resource: Mapping[str, Any]) -> Mapping[str, Any]:
+        original = by_urn.get(resource["urn"])
+        if original is None:
+            return resource
+        outputs = {**original["outputs"], **(resource.get("outputs") or {})}
+        return {**resource, "inputs": original["inputs"], "outputs": outputs}
+
+    return {**deployment, "resources": [restored(resource) for resource in deployment.get("resources") or []]}
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """An update that this machine began.
+
+    Attributes:
+        started: When, in UTC.
+        config: The configuration that it ran with, by key.
+        was_empty: Whether the environment had no resources.
+    """
+
+    started: datetime
+    config: Mapping[str, Any]
+    was_empty: bool
+
+
+def with_attempt(deployed: StackState, attempt: Attempt) -> StackState:
+    """Return a state whose history contains an update that was killed, because Pulumi records only what ended.
+
+    An attempt that Pulumi has recorded, or that was followed by another update, is left out. So is one that began with
+    an empty environment, if there is a resource that it cannot have created: the state was imported from elsewhere.
+    """
+    last = deployed.last_change()
+    if last is not None and last.ended >= attempt.started:
+        return deployed
+    if attempt.was_empty and any(_created(resource) < attempt.started for resource in deployed.resources):
+        return deployed
+    killed = Update("update", "failed", attempt.started, attempt.config)
+    return replace(deployed, updates=(killed, *deployed.updates))
+
+
+def _created(resource: Mapping[str, Any]) -> datetime:
+    """Return when a resource was created; the end of time for a component or what this update was still creating."""
+    created = resource.get("created")
+    return datetime.fromisoformat(created) if created else datetime.max.replace(tzinfo=UTC)
