@@ -20,7 +20,10 @@ NAMED_ATTRIBUTES = {
     "aws_redshift_cluster": "cluster_identifier",
     "aws_cloudwatch_metric_alarm": "alarm_name",
     "aws_lambda_function": "function_name",
+    "aws_s3_bucket_object": "key",
+    "aws_s3_object": "key",
 }
+UNSUFFIXED_TYPES = {"aws_s3_bucket_object", "aws_s3_object"}  # only unique within their bucket: the logical name
 # The longest name that AWS accepts, from its API references.
 MAX_LENGTHS = {
     "aws_lb": 32,
@@ -80,6 +83,8 @@ def generate(terraform_type: str, logical_name: str, seed: bytes, *, fifo: bool 
     digits = hashlib.sha1(seed, usedforsecurity=False).hexdigest() if seed else os.urandom(RANDOM_DIGITS).hex()
     base = logical_name.lower() if terraform_type in LOWER_CASE_TYPES else logical_name
     suffix = FIFO_SUFFIX if fifo else ""
+    if terraform_type in UNSUFFIXED_TYPES:
+        return base
     name = f"{PREFIXES.get(terraform_type, '')}{base}-{digits[:RANDOM_DIGITS]}{suffix}"
     max_length = MAX_LENGTHS.get(terraform_type, DEFAULT_MAX_LENGTH)
     if len(name) > max_length:

@@ -14,8 +14,8 @@ from sandbox.bridge.bridge_error import BridgeError
 from sandbox.bridge.pulumi_values import PULUMI_UNKNOWN, unwrap
 
 # The first two are pulumi-aws's own defaults. With the provider's 25 retries, an emulator that has stopped would be
-# noticed only after minutes.
-DEFAULT_SETTINGS = {"skipMetadataApiCheck": True, "skipRegionValidation": True, "maxRetries": 5}
+# noticed only after minutes. A bucket's name is not a host on this machine, so it goes into the path.
+DEFAULT_SETTINGS = {"skipMetadataApiCheck": True, "skipRegionValidation": True, "maxRetries": 5, "s3UsePathStyle": True}
 STRING_SETTINGS = {"region"}  # never JSON, whatever they look like
 ENGINE_SETTINGS = {"version", "pluginDownloadURL"}  # about the plugin, not for it
 # In the sandbox, credentials and endpoints come from environment variables only.

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sandbox.bridge.blocks import Block, Fields, Nesting, Spec, camel_case
-from sandbox.bridge.pulumi_values import PULUMI_UNKNOWN
+from sandbox.bridge.pulumi_values import LARGEST_INTEGER, PULUMI_UNKNOWN
 from sandbox.bridge.terraform import UNKNOWN
 
 # --- to Terraform
@@ -21,7 +21,8 @@ def to_scalar(value: Any, kind: str) -> Any:
             return "true" if value else "false"
         return json.dumps(value) if isinstance(value, dict | list) else str(value)
     if kind == "number":
-        return float(value) if "." in str(value) else int(value)
+        number = float(value)
+        return int(number) if number.is_integer() and abs(number) < LARGEST_INTEGER else number
     if kind == "bool":
         return value if isinstance(value, bool) else str(value).lower() == "true"
     return value
@@ -121,6 +122,8 @@ def from_attribute(value: Any, kind: Any, spec: Spec | None = None, *, is_flatte
     """Return an attribute's value in Pulumi's form."""
     if value == UNKNOWN:
         return PULUMI_UNKNOWN
+    if kind == "number" and isinstance(value, str):  # how the protocol encodes what binary fractions cannot express
+        return float(value)
     if value is None or isinstance(kind, str):
         return value
     shape, element = kind[0], kind[1]

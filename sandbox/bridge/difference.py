@@ -11,6 +11,7 @@ from pulumi.runtime.proto import provider_pb2
 from sandbox.bridge.conversion import from_terraform
 from sandbox.bridge.planning import normalize_block
 from sandbox.bridge.property_paths import Change, differing_paths, first_step
+from sandbox.bridge.terraform import UNKNOWN
 from sandbox.bridge.type_mapping import TypeMapping
 
 PropertyDiff = provider_pb2.PropertyDiff
@@ -31,12 +32,15 @@ def difference(
     mapping: TypeMapping,
     prior: Mapping[str, Any],
     planned: Mapping[str, Any],
+    *,
+    config: Mapping[str, Any],
     inputs: Mapping[str, Any],
     replacing_attributes: Iterable[str],
 ) -> Any:
     """Return the answer for a resource.
 
-    prior, planned: its states. inputs: its new inputs. replacing_attributes: those whose changes require a replacement.
+    prior, planned: its states. config: its new configuration as Terraform has it. inputs: the same as Pulumi has it.
+    replacing_attributes: those whose changes require a replacement.
     """
     if planned == prior:  # for most resources, this spares the slower comparison below
         return no_difference()
@@ -45,7 +49,7 @@ def difference(
     if not changed:
         return no_difference()
     replacing = {name for name in replacing_attributes if name in changed}
-    reported = reported_attributes(mapping, changed)
+    reported = reported_attributes(mapping, changed, planned, config)
     return provider_pb2.DiffResponse(
         changes=provider_pb2.DiffResponse.DIFF_SOME,
         diffs=[property_name(mapping, name) for name in reported],
@@ -56,12 +60,20 @@ def difference(
     )
 
 
-def reported_attributes(mapping: TypeMapping, changed: list[str]) -> list[str]:
-    """Return the changed attributes that a program can set, or all of them if it can set none.
+def reported_attributes(
+    mapping: TypeMapping, changed: list[str], planned: Mapping[str, Any], config: Mapping[str, Any]
+) -> list[str]:
+    """Return the changed attributes that the program changes, or all of them if there are none.
 
-    `tags_all` follows from the tags and from the provider's default tags, so it is reported only if nothing else is.
+    Not among them are those that a program cannot set, and those that it does not set and that are only known after the
+    update. `tags_all` follows from the tags and from the provider's default tags.
     """
-    return [name for name in changed if not mapping.block.is_read_only(name) and name != "tags_all"] or changed
+
+    def is_consequence(name: str) -> bool:
+        is_computed = planned[name] == UNKNOWN and config.get(name) is None
+        return mapping.block.is_read_only(name) or name == "tags_all" or is_computed
+
+    return [name for name in changed if not is_consequence(name)] or changed
 
 
 def property_name(mapping: TypeMapping, attribute: str) -> str:

@@ -14,16 +14,17 @@ ANY = "*"
 
 
 def differing_paths(old: Any, new: Any, path: str = "") -> Iterator[tuple[str, Change]]:
-    """Yield the property paths that differ, each with how it changes. path: where the two values are."""
+    """Yield the property paths that differ, each with how it changes. path: where the two values are.
+
+    A missing value and an empty one are the same: Terraform's older resources plan what is not set as empty.
+    """
     if isinstance(old, dict) and isinstance(new, dict):
         for key in sorted(set(old) | set(new)):
             step = (f"{path}.{key}" if IDENTIFIER.fullmatch(key) else f'{path}["{key}"]').lstrip(".")
-            if key not in old:
-                yield step, "add"
-            elif key not in new:
-                yield step, "delete"
-            else:
+            if key in old and key in new:
                 yield from differing_paths(old[key], new[key], step)
+            elif not is_empty(old.get(key, new.get(key))):
+                yield step, "delete" if key in old else "add"
     elif isinstance(old, list) and isinstance(new, list):
         for index in range(max(len(old), len(new))):
             step = f"{path}[{index}]"
@@ -35,6 +36,11 @@ def differing_paths(old: Any, new: Any, path: str = "") -> Iterator[tuple[str, C
                 yield from differing_paths(old[index], new[index], step)
     elif old != new:
         yield path, "update"
+
+
+def is_empty(value: Any) -> bool:
+    """Tell whether a value is what Terraform's older resources have for one that is not set."""
+    return value in ("", [], {}) or (isinstance(value, int | float) and value == 0)
 
 
 def first_step(path: str) -> str:

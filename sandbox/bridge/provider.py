@@ -194,8 +194,16 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
         inputs = from_struct(request.news)
         prior = resource.prior_state(from_struct(request.olds), request.id)
         effective_inputs = mapping.restore_ignored(inputs, prior.attributes, request.ignoreChanges)
-        plan = resource.plan(prior, mapping.to_config(effective_inputs, prior.attributes.get("timeouts")))
-        return difference(mapping, prior.attributes, plan.attributes, inputs, plan.replacing_attributes)
+        config = mapping.to_config(effective_inputs, prior.attributes.get("timeouts"))
+        plan = resource.plan(prior, config)
+        return difference(
+            mapping,
+            prior.attributes,
+            plan.attributes,
+            config=config,
+            inputs=inputs,
+            replacing_attributes=plan.replacing_attributes,
+        )
 
     @returns_bridge_errors
     def Create(self, request: Any, _context: Any) -> Any:  # noqa: N802

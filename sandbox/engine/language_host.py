@@ -233,9 +233,10 @@ def error_message(error: BaseException, folder: Path) -> str:
 
 def program_traceback(error: BaseException, folder: Path) -> str:
     """Return an exception's traceback with only the program's own files, without those of runpy, pulumi and grpc."""
-    origin = error
-    while origin.__cause__ is not None:
+    origin, seen = error, [error]
+    while origin.__cause__ is not None and origin.__cause__ not in seen:  # the SDK raises errors that cause each other
         origin = origin.__cause__
+        seen.append(origin)
     start = first_program_frame(origin.__traceback__, folder)
     frames = [frame for frame in traceback.extract_tb(start) if is_program_file(frame.filename, folder)]
     text = "".join(traceback.format_list(frames) + traceback.format_exception_only(error)).rstrip()

@@ -81,3 +81,16 @@ class Lab:
         matches = [resource for resource in resources if resource["urn"].endswith(f"::{name}")]
         assert matches, f"{name} is not in the state"
         return matches[0]
+
+    def aws(self, service: str) -> Any:
+        """Return a boto3 client for the emulator, in the stack's account."""
+        import boto3
+
+        variables = self.variables()
+        return boto3.client(
+            service,
+            endpoint_url=variables["AWS_ENDPOINT_URL"],
+            region_name=variables["AWS_REGION"],
+            aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
+        )

@@ -1,14 +1,17 @@
 """Tests of the bridge: small programs on the real engine show each step in a resource's life."""
 
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
+import zipfile
 from http import HTTPStatus
 from pathlib import Path
 
@@ -150,6 +153,63 @@ Topic('in-west', opts=ResourceOptions(provider=west))
     assert lab.resource("in-east")["outputs"]["tagsAll"] == {"A": "1", "Team": "lab"}
     assert ":us-east-1:" in lab.resource("in-east")["outputs"]["arn"]
     assert ":us-west-2:" in lab.resource("in-west")["outputs"]["arn"]
+    assert lab.steps() == {}
+
+
+def test_assets_are_uploaded_and_compared_by_content(lab: Lab) -> None:
+    """An object's key is its logical name by default, and a bucket's name may have dots.
+
+    The engine sends an asset's content once; later previews know only its digest.
+    """
+    program = IMPORTS + textwrap.dedent("""
+        from pulumi import AssetArchive, FileArchive, StringAsset
+        from pulumi_aws.s3.bucket import Bucket
+        from pulumi_aws.s3.bucket_objectv2 import BucketObjectv2
+        bucket = Bucket('files', bucket='lab.with.dots').bucket
+        BucketObjectv2('page.html', bucket=bucket, source=StringAsset('one'))
+        archive = AssetArchive({'a/b.txt': StringAsset('b'), 'folder': FileArchive('./folder')})
+        BucketObjectv2('archive', bucket=bucket, key='all.zip', source=archive)
+    """)
+    (lab.folder / "folder").mkdir()
+    (lab.folder / "folder/c.txt").write_text("c", encoding="utf-8")
+    lab.write(program)
+    lab.up()
+    assert lab.steps() == {}
+    s3 = lab.aws("s3")
+    assert s3.get_object(Bucket="lab.with.dots", Key="page.html")["Body"].read() == b"one"
+    with zipfile.ZipFile(io.BytesIO(s3.get_object(Bucket="lab.with.dots", Key="all.zip")["Body"].read())) as archive:
+        assert {name: archive.read(name) for name in archive.namelist()} == {"a/b.txt": b"b", "folder/c.txt": b"c"}
+    lab.write(program.replace("'one'", "'two'"))
+    assert set(lab.steps()) == {"page.html"}
+    lab.up()
+    assert s3.get_object(Bucket="lab.with.dots", Key="page.html")["Body"].read() == b"two"
+
+
+def test_a_diff_shows_what_the_program_changes(lab: Lab) -> None:
+    """Not what the provider works out from it, and not that an empty value is missing."""
+    program = IMPORTS + textwrap.dedent("""
+        from pulumi_aws.ec2.launch_template import LaunchTemplate
+        LaunchTemplate('template', image_id='ami-0123456789abcdef0', update_default_version=True)
+    """)
+    lab.write(program)
+    lab.up()
+    lab.write(program.replace("ami-0123456789abcdef0", "ami-0123456789abcdef1"))
+    assert set(lab.steps()["template"]["detailedDiff"]) == {"imageId"}
+
+
+@pytest.mark.parametrize("threshold", ["1e-5", "1e22", "0.1", "3"])
+def test_numbers_keep_their_value(lab: Lab, threshold: str) -> None:
+    """Very small and very large numbers have an exponent."""
+    lab.write(
+        IMPORTS
+        + textwrap.dedent(f"""
+        from pulumi_aws.cloudwatch.metric_alarm import MetricAlarm
+        MetricAlarm('alarm', comparison_operator='GreaterThanThreshold', evaluation_periods=1, metric_name='x',
+                    namespace='AWS/EC2', period=60, statistic='Sum', threshold={threshold})
+    """)
+    )
+    lab.up()
+    assert lab.resource("alarm")["outputs"]["threshold"] == float(threshold)
     assert lab.steps() == {}
 
 
