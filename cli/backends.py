@@ -225,7 +225,7 @@ class AwsBackend(Backend):
             command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True, umask=PRIVATE_UMASK
         )
         lines = []
-        with forward_interrupts_to_child():  # Pulumi shuts down cleanly and releases its lock
+        with forward_interrupts_to_child(process):  # Pulumi shuts down cleanly and releases its lock
             for line in process.stderr or ():
                 sys.stderr.write(line)
                 lines.append(line)

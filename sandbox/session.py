@@ -139,7 +139,7 @@ class Session:
             )
             with (
                 self.interrupting_on_emulator_stop(expected, process) as emulator_stopped,
-                forward_interrupts_to_child(),
+                forward_interrupts_to_child(process),
             ):
                 exit_code = process.wait()
         stack_files.warn_about_changed_copies(self.paths)
@@ -231,16 +231,23 @@ class Session:
 
 
 @contextlib.contextmanager
-def forward_interrupts_to_child() -> Iterator[None]:
-    """Ignore Ctrl-C in this process. The child process receives it from the terminal and shuts down in order."""
+def forward_interrupts_to_child(process: "subprocess.Popen[Any]") -> Iterator[None]:
+    """Let a child shut down in order when this process is interrupted, and go on waiting for it.
+
+    Ctrl-C reaches the child from the terminal. What only this process receives is passed on as Ctrl-C: SIGTERM, as from
+    a canceled CI job, and SIGHUP, as from a lost connection.
+    """
     if threading.current_thread() is not threading.main_thread():  # only the main thread may set signal handlers
         yield
         return
-    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    previous = {signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN)}
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        previous[number] = signal.signal(number, lambda *_: process.send_signal(signal.SIGINT))
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 def account_of(stack: str | None, root: Path = ROOT) -> str:

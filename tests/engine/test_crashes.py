@@ -61,6 +61,17 @@ def test_up_fails_if_the_emulator_is_killed_and_keeps_what_was_created(small: Cl
     assert len(small.state("alpha")) >= 60
 
 
+def test_a_terminated_up_waits_for_pulumi(small: Clone) -> None:
+    """A canceled CI job terminates `./infra` alone. Pulumi completes what it is doing, and nothing is pending."""
+    process = start_up(small, len(small.state("alpha")) + 5)
+    os.kill(process.pid, signal.SIGTERM)
+    output, _ = process.communicate(timeout=SHUTDOWN_SECONDS)
+    assert process.returncode == ExitCode.FAILED
+    assert "  ./infra up alpha\n" in output
+    assert small.lock_files("alpha") == []
+    assert not small.deployment("alpha").get("pending_operations")
+
+
 def test_up_can_be_interrupted_and_continued(small: Clone) -> None:
     """After Ctrl-C, `up` names the command that continues; that command completes the environment."""
     process = start_up(small, len(small.state("alpha")) + 5)

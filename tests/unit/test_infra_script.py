@@ -3,7 +3,7 @@
 import os
 import shutil
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -52,12 +52,19 @@ class Clone:
         (self.folder / "requirements-dev.txt").write_text(text, encoding="utf-8")
 
 
+def copy_script(folder: Path) -> None:
+    """Copy the script into a folder that looks like a clone."""
+    shutil.copy(ROOT / "infra", folder)
+    (folder / "cli").mkdir()
+    (folder / "cli/__main__.py").touch()
+
+
 @pytest.fixture
 def clone(tmp_path: Path) -> Clone:
     """Return a copy of the script without a virtual environment."""
     folder = tmp_path / "my clone"
     folder.mkdir()
-    shutil.copy(ROOT / "infra", folder)
+    copy_script(folder)
     write_executable(tmp_path / "bin" / "python3", FAKE_PYTHON)
     clone = Clone(folder, f"{tmp_path / 'bin'}:/usr/bin:/bin")
     clone.write_requirements("one\n")
@@ -73,6 +80,30 @@ def test_requirements_are_installed_once_and_again_when_the_lock_file_changes(cl
     assert clone.run("check").returncode == 0
     assert clone.pip_calls == 2
     assert not (clone.folder / ".venv.lock").exists()
+
+
+@pytest.mark.parametrize("is_relative", [True, False])
+def test_a_symbolic_link_leads_to_the_clone(clone: Clone, tmp_path: Path, *, is_relative: bool) -> None:
+    """The folder of the link may be another project with a .venv of its own, which stays as it is."""
+    other = tmp_path / "other project"
+    (other / ".venv").mkdir(parents=True)
+    target = Path("..") / clone.folder.name / "infra" if is_relative else clone.folder / "infra"
+    (other / "link").symlink_to(target)
+    (other / "infra").symlink_to("link")
+    assert replace(clone, folder=other).run("check").stdout == "command line: check\n"
+    assert list((other / ".venv").iterdir()) == []
+    assert clone.pip_calls == 1
+
+
+def test_a_copied_script_deletes_nothing(clone: Clone, tmp_path: Path) -> None:
+    """Outside a clone, the script would replace the .venv of another project."""
+    other = tmp_path / "other"
+    (other / ".venv").mkdir(parents=True)
+    shutil.copy(ROOT / "infra", other)
+    done = replace(clone, folder=other).run("check")
+    assert done.returncode == 1
+    assert "is not a clone of this project" in done.stderr
+    assert (other / ".venv").is_dir()
 
 
 def test_a_failed_installation_is_repeated(clone: Clone, snapshot: SnapshotAssertion) -> None:
@@ -97,7 +128,7 @@ def test_the_lock_of_a_process_that_no_longer_runs_is_taken_over(clone: Clone) -
 
 def test_a_missing_python_is_reported_with_the_required_version(tmp_path: Path, snapshot: SnapshotAssertion) -> None:
     """Without Python 3.11 or newer, the script fails with exit code 1 and names the required version."""
-    shutil.copy(ROOT / "infra", tmp_path)
+    copy_script(tmp_path)
     write_executable(tmp_path / "bin" / "python3", "#!/bin/sh\nexit 1\n")
     for tool in ("dirname", "cmp", "mkdir", "rm", "cat", "sh"):
         (tmp_path / "bin" / tool).symlink_to(shutil.which(tool) or "")
@@ -121,7 +152,7 @@ def test_a_clone_that_cannot_be_written_to_is_reported() -> None:
     folder = Path("/tmp") / f"infra-read-only-{os.getpid()}"  # noqa: S108 see above; the name is this process's own
     try:
         folder.mkdir(mode=0o755)
-        shutil.copy(ROOT / "infra", folder)
+        copy_script(folder)
         write_executable(folder / "bin" / "python3", FAKE_PYTHON)
         command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", str(folder / "infra"), "check"]
         done = subprocess.run(
@@ -135,6 +166,6 @@ def test_a_clone_that_cannot_be_written_to_is_reported() -> None:
         )
         assert done.returncode == 1
         assert str(folder) in done.stderr
-        assert sorted(path.name for path in folder.iterdir()) == ["bin", "infra"]
+        assert sorted(path.name for path in folder.iterdir()) == ["bin", "cli", "infra"]
     finally:
         shutil.rmtree(folder)
