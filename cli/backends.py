@@ -270,8 +270,9 @@ class AwsBackend(Backend):
 
 
 def shell_environment() -> dict[str, str]:
-    """Return this shell's environment. Some versions of Pulumi offer update plans only as an experimental feature."""
-    return {**os.environ, "PULUMI_EXPERIMENTAL": "true", "PULUMI_SKIP_UPDATE_CHECK": "1"}
+    """Return this shell's environment, with what Pulumi needs to offer update plans and logs of events."""
+    offered = {"PULUMI_EXPERIMENTAL": "true", "PULUMI_DEBUG_COMMANDS": "true"}
+    return {**os.environ, **offered, "PULUMI_SKIP_UPDATE_CHECK": "1"}
 
 
 def backend_named(name: str) -> Backend:

@@ -1,4 +1,4 @@
-"""Continues after an update that was killed: asks AWS what became of the operations that Pulumi did not complete.
+"""Continues after an update that was cut off: asks AWS what became of the operations that did not complete.
 
 Pulumi itself would create their resources again, beside those that exist.
 """
@@ -11,6 +11,7 @@ from typing import Any
 
 import typer
 
+from cli import event_log
 from cli.aws_clients import AwsClients
 from cli.aws_lookup import Lookup
 from cli.backends import Backend, parallel_option
@@ -26,24 +27,30 @@ Resources = list[dict[str, Any]]  # resources, as the state contains them
 
 
 def recover(backend: Backend, stack: str) -> None:
-    """Complete the state of a stack, if its last update was killed. Say what became of each operation.
+    """Complete the state of a stack, if its last update was cut off. Say what became of each operation.
 
     Raise InfraError, and change nothing, if AWS has more than one resource that an operation may have created, or if
     nobody here knows how to look for it.
     """
-    note = backend.memory_folder(stack) / NOTE
+    memory = backend.memory_folder(stack)
     exported = _export(backend, stack)
     operations = unfinished.operations(exported["deployment"])
-    if operations:
-        say(f"the last update of {stack} was killed, and {count(len(operations), 'operation')} did not complete")
-        _adopt(backend, stack, exported, operations, note)
-    if note.exists():
-        _complete(backend, stack, note)
+    recorded = {operation.urn for operation in operations} | unfinished.urns(exported["deployment"])
+    unanswered = [
+        operation
+        for operation in unfinished.unanswered_creations(event_log.read(memory))
+        if operation.urn not in recorded
+    ]
+    if operations or unanswered:
+        total = count(len(operations) + len(unanswered), "operation")
+        say(f"it is unknown what became of {total} in the last update of {stack}; asking AWS")
+        _adopt(backend, stack, exported, [*operations, *unanswered])
+    event_log.forget(memory)
+    if (memory / NOTE).exists():
+        _complete(backend, stack, memory / NOTE)
 
 
-def _adopt(
-    backend: Backend, stack: str, exported: Mapping[str, Any], operations: Collection[Operation], note: Path
-) -> None:
+def _adopt(backend: Backend, stack: str, exported: Mapping[str, Any], operations: Collection[Operation]) -> None:
     """Replace the unfinished operations of a state by the resources that they have created."""
     lookup = Lookup(AwsClients(backend, stack, "what became of the last update"))
     known = unfinished.known_ids(exported["deployment"])
@@ -54,10 +61,12 @@ def _adopt(
         if not operation.creates:
             typer.echo(f"  {name_of(operation.urn)}: exists; its state is read from AWS ({operation.kind})")
             continue
-        inputs = revealed[operation.urn]
+        inputs = revealed.get(operation.urn, operation.resource["inputs"])
         found = lookup.find(operation.resource["type"], inputs)
         ids = None if found is None else [resource_id for resource_id in found if resource_id not in known]
-        if ids is None or len(ids) > 1:
+        if ids is None and operation.kind == unfinished.UNANSWERED:
+            typer.echo(f"  {name_of(operation.urn)}: failed; if AWS has it nevertheless, delete it there")
+        elif ids is None or len(ids) > 1:
             problems.append(_describe_problem(operation, ids))
         elif ids:
             typer.echo(f"  {name_of(operation.urn)}: exists as {ids[0]}")
@@ -68,6 +77,7 @@ def _adopt(
     if problems:
         raise InfraError("\n".join(["nothing was changed, because somebody has to decide:", *problems]))
     changed = [operation.urn for operation in operations if not operation.creates]
+    note = backend.memory_folder(stack) / NOTE
     note.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     write_private(note, json.dumps({"adopted": adopted, "changed": changed}))
     _import(backend, stack, exported, unfinished.without_operations(exported["deployment"], adopted))

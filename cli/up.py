@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from cli import attempts, deployed_program, queue, recovery, server_health, server_rollback
+from cli import attempts, deployed_program, event_log, queue, recovery, server_health, server_rollback
 from cli.backends import Backend, CommandResult, parallel_option
 from cli.exit_codes import ExitCode
 from cli.gate import Options, clock, disallowed_option, remember_releases, review
@@ -128,8 +128,7 @@ def first_update(folder: Path, backend: Backend, deployed: StackState, options: 
         raise InfraError("\n".join(f"{finding.owner}: {finding.message}" for finding in holds))
     remember_releases(backend, environment, config)
     command = ["up", "--stack", environment, "--yes", *parallel_option(), *options.pulumi_options]
-    with attempts.noted(backend.memory_folder(environment), config, was_empty=True):
-        result = backend.run(command, environment)
+    result = run_noted(backend, environment, command, config, was_empty=True)
     return Applied(result, GateRecord(["not run: the environment was empty"]))
 
 
@@ -153,13 +152,25 @@ def gated_update(folder: Path, backend: Backend, environment: str, plan: Path, o
         remember_releases(backend, environment, config)
         command = ["up", "--stack", environment, "--yes", "--plan", str(plan), *parallel_option()]
         concerned = tuple(sorted({*result.expected, *result.affected}))
-        with attempts.noted(backend.memory_folder(environment), config, was_empty=False):
-            applied = backend.run([*command, *options.pulumi_options], environment)
+        command += options.pulumi_options
+        applied = run_noted(backend, environment, command, config, was_empty=False)
         return Applied(applied, gate, concerned)
     raise InfraError(
         f"{environment} changed {ATTEMPTS} times while its preview was being checked. Someone else is updating it; "
         "run the same command again when they have finished."
     )
+
+
+def run_noted(
+    backend: Backend, environment: str, command: Sequence[str], config: Mapping[str, Any], *, was_empty: bool
+) -> CommandResult:
+    """Run an update, and leave on this machine what the next command needs if it is cut off."""
+    memory = backend.memory_folder(environment)
+    with attempts.noted(memory, config, was_empty=was_empty):
+        result = backend.run([*command, *event_log.options(memory)], environment)
+    if not result.exit_code:
+        event_log.forget(memory)
+    return result
 
 
 def report_failure(folder: Path, backend: Backend, deployed: StackState, applied: Applied) -> int:

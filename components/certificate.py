@@ -40,7 +40,9 @@ def dns_validated_certificate(
     record = Record(
         f"{name}-proof",
         zone_id=zone_id,
-        name=validation.resource_record_name.apply(str),
+        # ACM ends the name with a dot. The provider removes it from the state, but not when it reads the record by its
+        # ID: a record that was imported, or adopted after a killed update, would be replaced.
+        name=validation.resource_record_name.apply(lambda record_name: str(record_name).rstrip(".")),
         type=validation.resource_record_type.apply(str),
         records=[validation.resource_record_value.apply(str)],
         ttl=RECORD_TTL_SECONDS,

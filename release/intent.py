@@ -360,7 +360,7 @@ class Expectation:
         dependencies = planned.get("propertyDependencies") or {}
         unknown = {path for path, value in actual.items() if value == UNKNOWN_TEXT}
         for path, value in actual.items():
-            expected = template.inputs.get(path, MISSING)
+            expected = template.inputs.get(path, REFERENCE if self.is_whole_reference(template, path) else MISSING)
             if path in unknown or expected == REFERENCE:
                 if not self.is_allowed_reference(template, path, value, dependencies, owner):
                     return False
@@ -369,6 +369,15 @@ class Expectation:
         covered = {path for path in template.inputs if path in actual or any(is_inside(path, top) for top in unknown)}
         missing = set(template.inputs) - covered
         return all(self.may_be_missing(pattern, path) for path in missing)
+
+    @staticmethod
+    def is_whole_reference(template: Template, path: str) -> bool:
+        """Tell whether a list or object consists of references only.
+
+        A template has no path inside it. A new resource has, if a killed update has created what it refers to.
+        """
+        top = top_property(path)
+        return top in template.references and not any(is_inside(known, top) for known in template.inputs)
 
     def may_be_missing(self, pattern: str, path: str) -> bool:
         """Tell whether a field decides that a new resource has a property, or how long the list is that it is in."""

@@ -1,10 +1,14 @@
-"""Operations that Pulumi began and did not complete, because it was killed: what they were, and the state without them.
+"""Operations of which nobody knows how they ended: what they were, and the state without them.
+
+Pulumi lists what it had begun when it was killed. A creation that failed without an answer from AWS, because the
+connection broke, the provider died or somebody pressed Ctrl-C, is only in Pulumi's log of events.
 
 A deployment is what `pulumi stack export` prints, below `deployment`. Its values have no fixed type, hence `Any`.
 """
 
 import json
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -14,12 +18,16 @@ from release.stack_state import StackState, Update
 
 PENDING_KEY = "pending_operations"
 DEFAULTS_KEY = "__defaults"  # the engine's note of which inputs the program did not set
+REFUSED = re.compile(r"StatusCode: 4\d\d")  # in the message of an error: AWS has answered, and created nothing
+HIDDEN = "[secret]"  # what a log of events has in place of a secret
+UNANSWERED = "unanswered"  # the kind of an operation that failed, as far as Pulumi knows
+KEPT_FIELDS = frozenset({"urn", "type", "custom", "parent", "provider", "protect", "retainOnDelete", "inputs"})
 Deployment = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Operation:
-    """An operation that did not complete. kind: `creating`, `updating`, `deleting` and so on, as Pulumi calls it."""
+    """An operation of which nobody knows how it ended. kind: UNANSWERED, or Pulumi's: `creating`, `updating` etc."""
 
     kind: str
     resource: Mapping[str, Any]
@@ -32,13 +40,36 @@ class Operation:
     @property
     def creates(self) -> bool:
         """Whether the resource may exist although the state does not contain it."""
-        return self.kind in {"creating", "importing"} and "id" not in self.resource
+        return self.kind in {"creating", "importing", UNANSWERED} and "id" not in self.resource
 
 
 def operations(deployment: Deployment) -> list[Operation]:
     """Return the operations that did not complete."""
     entries = deployment.get(PENDING_KEY) or []
     return [Operation(str(entry.get("type", "")), entry["resource"]) for entry in entries]
+
+
+def unanswered_creations(events: Iterable[Mapping[str, Any]]) -> list[Operation]:
+    """Return the creations in a log of events that failed although AWS may have carried them out.
+
+    A resource that has an ID is in the state already. What AWS has refused does not exist. A replacement is left out,
+    because the state has a resource of its URN.
+    """
+    failed: dict[str, Mapping[str, Any]] = {}
+    messages: dict[str, str] = {}
+    for event in events:
+        if diagnostic := event.get("diagnosticEvent"):
+            urn = diagnostic.get("urn", "")
+            messages[urn] = messages.get(urn, "") + diagnostic.get("message", "")
+        if failure := event.get("resOpFailedEvent"):
+            metadata = failure["metadata"]
+            if metadata["op"] == "create" and not metadata["new"].get("id"):
+                failed[metadata["urn"]] = {key: value for key, value in metadata["new"].items() if key in KEPT_FIELDS}
+    return [
+        Operation(UNANSWERED, resource)
+        for urn, resource in failed.items()
+        if not REFUSED.search(messages.get(urn, "")) and HIDDEN not in json.dumps(resource["inputs"])
+    ]
 
 
 def revealed_inputs(deployment: Deployment) -> dict[str, Mapping[str, Any]]:
@@ -53,6 +84,11 @@ def revealed(value: Any) -> Any:
             return json.loads(value["plaintext"])
         return {key: revealed(item) for key, item in value.items()}
     return [revealed(item) for item in value] if isinstance(value, list) else value
+
+
+def urns(deployment: Deployment) -> set[str]:
+    """Return the URNs of the resources in the state."""
+    return {str(resource["urn"]) for resource in deployment.get("resources") or []}
 
 
 def known_ids(deployment: Deployment) -> set[str]:

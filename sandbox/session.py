@@ -64,6 +64,7 @@ class Session:
             "PULUMI_CONFIG_PASSPHRASE": "",
             "PULUMI_OPTION_CWD": str(self.paths.program),
             "PULUMI_SKIP_UPDATE_CHECK": "1",
+            "PULUMI_DEBUG_COMMANDS": "true",  # offers --event-log
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "1",
             "INFRA_SANDBOX_STALE_CHECK": str(self.paths.program),
             "AWS_ENDPOINT_URL": endpoint or emulator.ensure(self.paths).endpoint,

@@ -8,6 +8,8 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -44,7 +46,7 @@ def start_up(clone: Clone, resources: int) -> "subprocess.Popen[str]":
             pass  # the state does not exist yet, or is being written
         time.sleep(0.3)
     output, _ = process.communicate()
-    pytest.fail(f"`up` never had {resources} resources: {output[-2000:]}")
+    pytest.fail(f"`up` never had {resources} resources: {output}")
 
 
 def test_up_fails_if_the_emulator_is_killed_and_keeps_what_was_created(small: Clone) -> None:
@@ -84,6 +86,33 @@ def test_up_can_be_interrupted_and_continued(small: Clone) -> None:
     assert done.returncode == ExitCode.SUCCESS, done.stdout[-3000:]
     assert "socket" in done.stdout
     assert small.infra("preview", "alpha", "--expect-no-changes").returncode == ExitCode.SUCCESS
+    assert_nothing_exists_twice(small)
+
+
+def processes_of(clone: Clone, module: str) -> list[int]:
+    """Return the processes of a module that Pulumi has started in a clone's sandbox."""
+    home = f"PULUMI_HOME={clone.paths.home}".encode()
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended, or belongs to another user
+            arguments, variables = ((folder / name).read_bytes().split(b"\0") for name in ("cmdline", "environ"))
+            if module.encode() in arguments and home in variables:
+                found.append(int(folder.name))
+    assert found
+    return found
+
+
+def test_up_continues_after_the_provider_was_killed(small: Clone) -> None:
+    """Pulumi records that creations failed; `up` asks AWS whether they did."""
+    small.edit("Pulumi.alpha.yaml", "    events:\n      enabled: false", "    events:\n      enabled: true")
+    process = start_up(small, len(small.state("alpha")) + 5)
+    for pid in processes_of(small, "sandbox.bridge"):
+        os.kill(pid, signal.SIGKILL)
+    process.communicate(timeout=SHUTDOWN_SECONDS)
+    assert process.returncode == ExitCode.FAILED
+    done = small.infra("up", "alpha")
+    assert done.returncode == ExitCode.SUCCESS, done.stdout[-3000:]
+    assert_nothing_exists_twice(small)
 
 
 def kill_everything(clone: Clone, process: "subprocess.Popen[str]") -> None:

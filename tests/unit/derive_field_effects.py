@@ -522,7 +522,7 @@ def template_leaf(value: Any, is_reference: bool, service: str) -> Any:  # noqa:
 
 
 COMPUTED_TEXTS = frozenset(DKIM_TOKENS) | {
-    value
+    value.rstrip(".")  # the program removes the dot at the end of a domain name
     for resource_type, outputs in COMPUTED.items()
     for _, value in flatten(outputs)
     if isinstance(value, str) and resource_type != EMAIL_IDENTITY

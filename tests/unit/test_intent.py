@@ -361,6 +361,22 @@ def test_a_new_service_may_use_what_exists() -> None:
     assert scenario.unexpected() == []
 
 
+def test_a_new_service_may_use_what_a_killed_update_created() -> None:
+    """The name of a validation record is known, and no name of any other resource may stand in its place."""
+    scenario = make_scenario(
+        lambda config: block(config, "socket").update(enabled=True),
+        before=lambda config: block(config, "socket").update(enabled=False),
+    )
+    step, fqdn = scenario.step("socket-servers-proof"), "_acme-challenge.socket.beta.100xglobal.com"
+    proof = {**step["newState"], "id": "Z1_proof_CNAME", "outputs": {"fqdn": fqdn}}
+    step.update(op="same", oldState=proof, newState=proof)
+    scenario.deployed = replace(scenario.deployed, resources=(*scenario.deployed.resources, proof))
+    scenario.change("socket-servers-validation", validationRecordFqdns=[fqdn])
+    assert scenario.unexpected() == []
+    scenario.change("socket-servers-validation", validationRecordFqdns=["_acme-challenge.other.example.com"])
+    assert {name for name, _ in scenario.unexpected_properties()} == {"socket-servers-validation"}
+
+
 def test_a_new_service_may_not_change_another_one() -> None:
     """Not even by what the same edit does elsewhere."""
     scenario = make_scenario(enable_events)

@@ -1,4 +1,4 @@
-"""`./infra up` after an update that was killed: what it finds out, and what it does to the state."""
+"""`./infra up` after an update that was cut off: what it finds out, and what it does to the state."""
 
 import json
 import subprocess
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cli import recovery
+from cli import event_log, recovery
 from cli.recovery import NOTE, recover
 from common.errors import InfraError
 from tests.unit.fake_backend import FakeBackend
@@ -155,6 +155,59 @@ def test_a_recovery_that_is_interrupted_continues(killed: Killed) -> None:
     recover(backend, "beta")
     assert backend.resources[urn("made")]["outputs"] == {"name": "made", "arn": "arn:vpc-1"}
     assert not (backend.memory_folder("beta") / NOTE).exists()
+
+
+def failed(name: str, message: str, **fields: Any) -> list[dict[str, Any]]:
+    """Return the events of a creation that failed. fields: more of what the log has about the resource."""
+    state = {**operation(name)["resource"], "custom": True, "outputs": {}, "id": "", **fields}
+    metadata = {"op": "create", "urn": urn(name), "new": state}
+    return [
+        {"diagnosticEvent": {"urn": urn(name), "message": message}},
+        {"resOpFailedEvent": {"metadata": metadata}},
+    ]
+
+
+def write_log(backend: FakeBackend, *events: Mapping[str, Any]) -> None:
+    """Leave a log of events, whose last line is incomplete."""
+    command = event_log.options(backend.memory_folder("beta"))
+    text = "".join(json.dumps({"sequence": number, **event}) + "\n" for number, event in enumerate(events))
+    Path(command[-1]).write_text(f'{text}{{"sequence": 9', encoding="utf-8")
+
+
+def test_a_creation_without_an_answer_is_looked_up(killed: Killed, capsys: pytest.CaptureFixture[str]) -> None:
+    """The connection broke, but AWS may have created the resource. The log is read once."""
+    backend = killed()
+    lost = "operation error EC2: CreateVpc, request send failed, EOF"
+    write_log(backend, *failed("made", lost), *failed("missing", lost), *failed("odd", lost))
+    recover(backend, "beta")
+    made = backend.resources[urn("made")]
+    assert (made["id"], made["inputs"]) == ("vpc-1", {"name": "made"})
+    assert set(backend.resources) == {urn("known"), urn("made")}
+    assert capsys.readouterr().out == (
+        "  made: exists as vpc-1\n"
+        "  missing: does not exist, or can be created again\n"
+        "  odd: failed; if AWS has it nevertheless, delete it there\n"
+    )
+    recover(backend, "beta")
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        failed("made", "operation error EC2: CreateVpc, https response error StatusCode: 400, VpcLimitExceeded"),
+        failed("made", "context canceled", id="vpc-1"),
+        failed("known", "EOF"),
+        failed("made", "EOF", inputs={"name": "made", "password": "[secret]"}),
+    ],
+    ids=["refused", "in the state", "created since", "with a secret"],
+)
+def test_other_failed_creations_are_not_looked_up(killed: Killed, events: list[dict[str, Any]]) -> None:
+    """The state is right, or cannot be completed."""
+    backend = killed()
+    write_log(backend, *events)
+    recover(backend, "beta")
+    assert backend.names == ["export"]
 
 
 @pytest.mark.parametrize("command", ["export", "import"])

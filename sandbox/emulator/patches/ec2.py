@@ -1,6 +1,7 @@
 """EC2: IPv6, flow logs, VPC endpoints and launch templates."""
 
 import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ministack.core.responses import get_region
@@ -14,6 +15,7 @@ FLOW_LOG_FORMAT = (
     "${bytes} ${start} ${end} ${action} ${log-status}"
 )
 FLOW_LOG_INTERVAL_SECONDS = 600
+NOTHING = "none"  # an ID that nothing has
 IPV6_ASSOCIATION_FILTER = "ipv6-cidr-block-association.association-id"
 
 
@@ -245,3 +247,43 @@ def ec2_rules_for_all_protocols_have_no_ports() -> None:
         return rules
 
     wrap(ec2, "_parse_ip_permissions", parse)
+
+
+@gap
+def ec2_describes_by_filter() -> None:
+    """Addresses, VPC endpoints and egress-only internet gateways can be described by their tags and other fields."""
+    stores = {
+        "_describe_addresses": (ec2._addresses, "AllocationId", {"domain": "Domain"}),
+        "_describe_vpc_endpoints": (
+            ec2._vpc_endpoints,
+            "VpcEndpointId",
+            {"vpc-id": "VpcId", "service-name": "ServiceName"},
+        ),
+        "_describe_egress_only_igws": (ec2._egress_igws, "EgressOnlyInternetGatewayId", {}),
+    }
+    for action, (store, key, fields) in stores.items():
+        wrap(ec2, action, _by_filter(store, key, fields))
+
+
+def _by_filter(store: Any, key: str, fields: Mapping[str, str]) -> Handler:
+    """Return a wrapper that makes an action describe only what its filters select.
+
+    store: all items by ID. key: the field and parameter of the ID. fields: the field that each filter refers to.
+    """
+
+    def is_selected(item: Any, filters: Mapping[str, Sequence[str]]) -> bool:
+        wanted = {fields[name]: values for name, values in filters.items() if name in fields}
+        is_equal = all(str(item[field]) in values for field, values in wanted.items())
+        return is_equal and ec2._resource_matches_tag_filters(item[key], filters)
+
+    def describe(original: Handler, parameters: Any) -> Any:
+        filters = ec2._parse_filters(parameters)
+        if not filters:
+            return original(parameters)
+        requested = ec2._parse_member_list(parameters, key)
+        selected = [item[key] for item in store.values() if is_selected(item, filters)]
+        ids = [id_ for id_ in selected if not requested or id_ in requested] or [NOTHING]
+        others = {name: value for name, value in parameters.items() if not name.startswith(f"{key}.")}
+        return original({**others, **{f"{key}.{number}": [id_] for number, id_ in enumerate(ids, start=1)}})
+
+    return describe
