@@ -9,7 +9,7 @@ from pulumi_aws.lb.load_balancer import LoadBalancer
 from pulumi_aws.lb.target_group import TargetGroup
 
 from components.certificate import dns_validated_certificate
-from components.constants import HTTP_PORT, HTTPS_PORT
+from components.constants import HTTP_PORT, HTTPS_PORT, TLS_POLICY
 from components.instance_group_args import LoadBalancedInstanceGroupArgs
 from components.listeners import https_listener, https_redirect_listener
 from components.routing import Routing, allow_load_balancer_to_servers
@@ -27,7 +27,7 @@ def dedicated_load_balancer_routing(
 ) -> Routing:
     """Create an HTTPS load balancer with its certificate, a redirect from HTTP, a sticky target group, and alarms."""
     websocket = args.release.websocket
-    security_group = _security_group(name, args, (HTTPS_PORT, HTTP_PORT), parent)
+    security_group = _security_group(name, args, (HTTPS_PORT, HTTP_PORT), args.network.allowed_cidrs, parent)
     load_balancer = _load_balancer(
         name,
         args,
@@ -58,15 +58,20 @@ def dedicated_network_load_balancer_routing(
     name: str, args: LoadBalancedInstanceGroupArgs, spec: DedicatedNetworkLoadBalancer, *, parent: pulumi.Resource
 ) -> Routing:
     """Create a TCP load balancer with a listener, a target group and alarms for each port."""
-    security_group = _security_group(name, args, spec.ports, parent)
+    ipv4_ranges = [cidr for cidr in args.network.allowed_cidrs if ":" not in cidr]
+    security_group = _security_group(name, args, spec.ports, ipv4_ranges, parent)
     load_balancer = _load_balancer(name, args, "network", security_group, parent=parent)
     target_groups = {port: tcp_target_group(name, args, port, parent=parent) for port in spec.ports}
+    certificate_arn = _certificate_arn(name, args, parent) if spec.tls_ports else None
     for port, target_group in target_groups.items():
+        is_tls = port in spec.tls_ports
         Listener(
             f"{name}-listen-{port}",
             load_balancer_arn=load_balancer.arn,
             port=port,
-            protocol="TCP",
+            protocol="TLS" if is_tls else "TCP",
+            ssl_policy=TLS_POLICY if is_tls else None,
+            certificate_arn=certificate_arn if is_tls else None,
             default_actions=[{"type": "forward", "target_group_arn": target_group.arn}],
             tags=args.tags,
             opts=pulumi.ResourceOptions(parent=parent),
@@ -80,13 +85,17 @@ def dedicated_network_load_balancer_routing(
     )
     return Routing(
         target_groups={f"tcp-{port}": target_group for port, target_group in target_groups.items()},
-        alias=AliasTarget(dns_name=load_balancer.dns_name, zone_id=load_balancer.zone_id),
+        alias=AliasTarget(dns_name=load_balancer.dns_name, zone_id=load_balancer.zone_id, has_ipv6=False),
         stopping_alarms=tcp_alarms(name, args, load_balancer.arn_suffix, target_groups, parent=parent),
     )
 
 
 def _security_group(
-    name: str, args: LoadBalancedInstanceGroupArgs, ports: Sequence[int], parent: pulumi.Resource
+    name: str,
+    args: LoadBalancedInstanceGroupArgs,
+    ports: Sequence[int],
+    allowed_cidrs: Sequence[str],
+    parent: pulumi.Resource,
 ) -> SecurityGroup:
     """Create the load balancer's security group. Only the allowed ranges can connect."""
     group = SecurityGroup(
@@ -101,7 +110,7 @@ def _security_group(
         f"{name}-door",
         security_group_id=group.id,
         ports=ports,
-        cidrs=args.network.allowed_cidrs,
+        cidrs=allowed_cidrs,
         tags=args.tags,
         parent=parent,
     )
@@ -117,16 +126,22 @@ def _load_balancer(
     parent: pulumi.Resource,
     idle_timeout_seconds: int | None = None,
 ) -> LoadBalancer:
-    """Create a public dual-stack load balancer. idle_timeout_seconds: when it closes a silent connection."""
+    """Create a public load balancer. idle_timeout_seconds: when it closes a silent connection.
+
+    An application load balancer is dual-stack. A network load balancer has only IPv4: it would translate IPv6 to the
+    servers' IPv4, and they would see its address in place of the client's. Source: User guide for Network Load
+    Balancers, "Client IP preservation".
+    """
+    is_application = load_balancer_type == "application"
     return LoadBalancer(
         f"{name}-lb",
         load_balancer_type=load_balancer_type,
         internal=False,
-        ip_address_type="dualstack",
+        ip_address_type="dualstack" if is_application else "ipv4",
         subnets=list(args.network.public_subnet_ids.values()),
         security_groups=[security_group.id],
         idle_timeout=idle_timeout_seconds,
-        drop_invalid_header_fields=True if load_balancer_type == "application" else None,
+        drop_invalid_header_fields=True if is_application else None,
         enable_cross_zone_load_balancing=True,
         enable_deletion_protection=args.protect_load_balancer,
         access_logs={"enabled": True, "bucket": args.network.access_log_bucket, "prefix": name},
@@ -146,15 +161,16 @@ def _http_listeners(
     https_listener(
         f"{name}-listen-https",
         load_balancer_arn=load_balancer.arn,
-        certificate_arn=dns_validated_certificate(
-            name,
-            host=args.spec.host_in(args.domain),
-            zone_id=args.network.zone_id,
-            tags=args.tags,
-            parent=parent,
-        ),
+        certificate_arn=_certificate_arn(name, args, parent),
         default_action={"type": "forward", "target_group_arn": target_group.arn},
         tags=args.tags,
         parent=parent,
     )
     https_redirect_listener(f"{name}-listen-http", load_balancer_arn=load_balancer.arn, tags=args.tags, parent=parent)
+
+
+def _certificate_arn(name: str, args: LoadBalancedInstanceGroupArgs, parent: pulumi.Resource) -> pulumi.Output[str]:
+    """Create the certificate of the service's host."""
+    return dns_validated_certificate(
+        name, host=args.spec.host_in(args.domain), zone_id=args.network.zone_id, tags=args.tags, parent=parent
+    )

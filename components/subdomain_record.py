@@ -10,7 +10,7 @@ from components import type_tokens
 
 @dataclass(frozen=True, kw_only=True)
 class AliasTarget:
-    """An AWS resource that a host can be an alias of. It must answer on IPv4 and on IPv6."""
+    """An AWS resource that a host can be an alias of."""
 
     dns_name: pulumi.Input[str]
     """DNS name of the load balancer or distribution."""
@@ -20,6 +20,9 @@ class AliasTarget:
 
     evaluate_health: bool = True
     """Whether Route 53 stops answering with an unhealthy target. Must be false for a distribution. Default: true."""
+
+    has_ipv6: bool = True
+    """Whether the target answers on IPv6. If not, clients that prefer IPv6 would wait for it. Default: true."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +43,7 @@ class SubdomainRecordArgs:
 
 
 class SubdomainRecord(pulumi.ComponentResource):
-    """The A and AAAA records of one host, both aliases of the same target.
+    """The A and AAAA records of one host, both aliases of the same target. Without IPv6, only the A record.
 
     Does not create the zone, a certificate for the host, or CAA records, which the zone has for all its hosts.
     """
@@ -48,9 +51,9 @@ class SubdomainRecord(pulumi.ComponentResource):
     host: pulumi.Output[str]
 
     def __init__(self, name: str, args: SubdomainRecordArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        """Create both records."""
+        """Create the records."""
         super().__init__(type_tokens.SUBDOMAIN_RECORD, name, None, opts)
-        for record_type in ("A", "AAAA"):
+        for record_type in ("A", "AAAA") if args.target.has_ipv6 else ("A",):
             Record(
                 f"{name}-{record_type.lower()}",
                 zone_id=args.zone_id,

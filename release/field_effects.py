@@ -138,7 +138,8 @@ def name_pattern(name: str, owner: str) -> str:
 def kind_of(spec: ServiceSpec) -> str:
     """Return the kind of a service, such as `shared+database+cdn-read`: what decides which resources it has."""
     balancers = {SharedLoadBalancerRule: "shared", DedicatedNetworkLoadBalancer: "network"}
-    parts = [balancers.get(type(spec.balancer), "dedicated")]
+    has_tls = isinstance(spec.balancer, DedicatedNetworkLoadBalancer) and spec.balancer.tls_ports
+    parts = [balancers.get(type(spec.balancer), "dedicated") + ("-tls" if has_tls else "")]
     parts += ["database"] if spec.has_database else []
     parts += [f"cdn-{spec.cdn.server_access}"] if spec.cdn else []
     parts += ["mail"] if spec.sends_mail else []

@@ -5,6 +5,6 @@ from settings.service_spec import DedicatedNetworkLoadBalancer, ServiceSpec
 SERVICE = ServiceSpec(
     name="email",
     host="email",
-    balancer=DedicatedNetworkLoadBalancer(ports=(25, 465, 587)),
+    balancer=DedicatedNetworkLoadBalancer(ports=(25, 465, 587), tls_ports=(465,)),
     sends_mail=True,
 )

@@ -67,7 +67,7 @@ def _read(package: str, path: Path) -> ServiceSpec | list[Problem]:
 
 def _argument(details: ErrorDetails) -> str:
     """Return the name of the argument that an error is about; empty if it has none."""
-    name = details["loc"][0]
+    name = next(iter(details["loc"]), "")
     return name if isinstance(name, str) else ""
 
 
@@ -81,9 +81,9 @@ def _independent_errors(error: ValidationError) -> Iterator[ErrorDetails]:
     misspelled = [str(details["loc"][-1]) for details in errors if details["type"] == MISSPELLED]
     expected = {nearest_name(name, _arguments(error.title)) for name in misspelled}
     has_positional = any(details["type"] == POSITIONAL for details in errors)
-    seen: set[int | str] = set()
+    seen: set[str] = set()
     for details in errors:
-        field = details["loc"][0]
+        field = _argument(details)
         is_consequence = details["type"] == MISSING and (has_positional or field in expected)
         if field not in seen and not is_consequence:
             seen.add(field)

@@ -66,6 +66,12 @@ def _distinct(values: tuple[object, ...]) -> tuple[object, ...]:
     return values
 
 
+def _check_tls_ports(tls_ports: tuple[int, ...], ports: tuple[int, ...]) -> None:
+    unknown = sorted(set(tls_ports) - set(ports))
+    if unknown:
+        raise PydanticCustomError(INVALID, f"tls_ports has {unknown}, which are not among the ports.")
+
+
 Label = Annotated[str, AfterValidator(_label)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
@@ -100,10 +106,25 @@ class DedicatedLoadBalancer:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class DedicatedNetworkLoadBalancer:
-    """Connections reach the service through its own TCP load balancer, which passes them on unchanged."""
+    """Connections reach the service through its own TCP load balancer, over IPv4, and keep the client's address.
+
+    It does not listen on IPv6, because AWS would translate the connections, and servers would see the load balancer's
+    address in place of the client's: a mail server that trusts its network would relay for everybody.
+    """
 
     ports: Annotated[tuple[Port, ...], Field(min_length=1, max_length=MOST_LISTENERS), AfterValidator(_distinct)]
     """TCP ports that the load balancer listens on and the servers receive: 1 to 50 of them, 1 to 65535, each once."""
+
+    tls_ports: Annotated[tuple[Port, ...], AfterValidator(_distinct)] = ()
+    """Those of the ports on which clients speak TLS from the first byte, such as 465. Default: none.
+
+    The load balancer has a certificate for the service's host, and the servers receive what it has decrypted. For
+    protocols that begin without TLS, such as STARTTLS on port 587, the container needs a certificate of its own.
+    """
+
+    def __post_init__(self) -> None:
+        """Refuse TLS on a port that nobody listens on."""
+        _check_tls_ports(self.tls_ports, self.ports)
 
 
 LoadBalancing = SharedLoadBalancerRule | DedicatedLoadBalancer | DedicatedNetworkLoadBalancer

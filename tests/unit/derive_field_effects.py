@@ -41,6 +41,7 @@ LoadBalancer = SharedLoadBalancerRule | DedicatedNetworkLoadBalancer | Dedicated
 LOAD_BALANCERS: dict[str, LoadBalancer] = {
     "shared": SharedLoadBalancerRule(priority=41),
     "network": DedicatedNetworkLoadBalancer(ports=(PORTS[0],)),
+    "network-tls": DedicatedNetworkLoadBalancer(ports=PORTS, tls_ports=(PORTS[0],)),
     "dedicated": DedicatedLoadBalancer(deregistration_delay_seconds=43),
 }
 
@@ -71,7 +72,7 @@ KINDS = tuple(
 # The kinds with which the effects of fields are derived; together they have every feature.
 SPECS = {
     spec.name: spec
-    for spec in map(spec_of_kind, ("shared+database+cdn-read and write", "network+database+mail", "dedicated"))
+    for spec in map(spec_of_kind, ("shared+database+cdn-read and write", "network-tls+database+mail", "dedicated"))
 }
 FIRST = next(iter(SPECS))
 RELEASE = {
@@ -478,8 +479,9 @@ def templates() -> dict[str, list[dict[str, Any]]]:
 
 
 def is_kind_with(balancer: LoadBalancer, kind: str) -> bool:
-    """Tell whether services of a kind have a load balancer of a type."""
-    return type(LOAD_BALANCERS[kind.split("+", maxsplit=1)[0]]) is type(balancer)
+    """Tell whether services of a kind have a load balancer like this one. A rule may also have a path."""
+    own = LOAD_BALANCERS[kind.split("+", maxsplit=1)[0]]
+    return own == balancer or (isinstance(own, SharedLoadBalancerRule) and isinstance(balancer, SharedLoadBalancerRule))
 
 
 def with_kinds(variant: dict[str, Any]) -> dict[str, Any]:

@@ -69,7 +69,7 @@ def test_the_shared_load_balancer_forwards_each_request_to_its_service(prod: Run
 
 
 def test_a_network_load_balancer_passes_its_ports_on(prod: Run) -> None:
-    """Email's load balancer listens on 25, 465 and 587, and its servers receive the same ports."""
+    """Email's load balancer listens on 25, 465 and 587, with TLS on 465, and its servers receive the same ports."""
     load_balancer = prod.one("lb/loadBalancer:LoadBalancer", "email-servers-lb")
     assert load_balancer.inputs["loadBalancerType"] == "network"
     listeners = [
@@ -77,9 +77,26 @@ def test_a_network_load_balancer_passes_its_ports_on(prod: Run) -> None:
         for listener in prod.of("lb/listener:Listener").values()
         if listener.inputs["loadBalancerArn"] == "arn:aws:::email-servers-lb"
     ]
-    assert sorted(listener.inputs["port"] for listener in listeners) == [25, 465, 587]
+    protocols = {listener.inputs["port"]: listener.inputs["protocol"] for listener in listeners}
+    assert protocols == {25: "TCP", 465: "TLS", 587: "TCP"}
+    certificates = {listener.inputs["port"] for listener in listeners if listener.inputs.get("certificateArn")}
+    assert certificates == {465}
     rules = prod.security_group_rules("Ingress", "email-access")
     assert sorted(rule.inputs["fromPort"] for rule in rules) == [25, 465, 587]
+
+
+def test_mail_servers_see_the_address_of_every_client(prod: Run) -> None:
+    """Over IPv6 they would see the load balancer's, so it has no IPv6: no address, no record and no rule."""
+    assert prod.one("lb/loadBalancer:LoadBalancer", "email-servers-lb").inputs["ipAddressType"] == "ipv4"
+    records = {record.name for record in prod.of("route53/record:Record").values()}
+    assert "email-record-a" in records
+    assert "email-record-aaaa" not in records
+    rules = prod.security_group_rules("Ingress", "email-servers-door")
+    assert {rule.inputs.get("cidrIpv6") for rule in rules} == {None}
+    for target_group in prod.of("lb/targetGroup:TargetGroup").values():
+        assert target_group.inputs.get("preserveClientIp") == (
+            "true" if target_group.name.startswith("email") else None
+        )
 
 
 def test_a_dedicated_load_balancer_keeps_connections_open(prod: Run) -> None:
@@ -91,9 +108,9 @@ def test_a_dedicated_load_balancer_keeps_connections_open(prod: Run) -> None:
 
 
 def test_load_balancers_use_modern_tls(prod: Run) -> None:
-    """HTTPS listeners accept TLS 1.2 or newer, and HTTP listeners only redirect."""
+    """Listeners with TLS accept version 1.2 or newer, and HTTP listeners only redirect."""
     for listener in prod.of("lb/listener:Listener").values():
-        if listener.inputs["protocol"] == "HTTPS":
+        if listener.inputs["protocol"] in {"HTTPS", "TLS"}:
             assert listener.inputs["sslPolicy"] == "ELBSecurityPolicy-TLS13-1-2-2021-06"
             assert listener.inputs["certificateArn"]
         if listener.inputs["protocol"] == "HTTP":

@@ -47,6 +47,12 @@ BROKEN = {
     "a path without a slash": (GOOD.replace("450", '450, path="chat"'), 6),
     "a path for everything": (GOOD.replace("450", '450, path="/"'), 6),
     "a pattern as a path": (GOOD.replace("450", '450, path="/cha*"'), 6),
+    "TLS on a port that does not exist": (
+        GOOD.replace("Cdn", "DedicatedNetworkLoadBalancer").replace(
+            "SharedLoadBalancerRule(priority=450)", "DedicatedNetworkLoadBalancer(ports=(25,), tls_ports=(465,))"
+        ),
+        6,
+    ),
     "a syntax error": (GOOD.replace("450),", "450,"), 3),
     "a misspelled name": (GOOD.replace("=Shared", "=Sharde"), 6),
     "a misspelled import": (GOOD.replace("import Cdn", "import Cnd"), 1),
