@@ -62,8 +62,8 @@ def _adopt(backend: Backend, stack: str, exported: Mapping[str, Any], operations
             typer.echo(f"  {name_of(operation.urn)}: exists; its state is read from AWS ({operation.kind})")
             continue
         inputs = revealed.get(operation.urn, operation.resource["inputs"])
-        found = lookup.find(operation.resource["type"], inputs)
-        ids = None if found is None else [resource_id for resource_id in found if resource_id not in known]
+        found = [operation.known_id] if operation.known_id else lookup.find(operation.resource["type"], inputs)
+        ids = None if found is None else [id_ for id_ in found if (operation.resource["type"], id_) not in known]
         if ids is None and operation.kind == unfinished.UNANSWERED:
             typer.echo(f"  {name_of(operation.urn)}: failed; if AWS has it nevertheless, delete it there")
         elif ids is None or len(ids) > 1:

@@ -40,7 +40,12 @@ class Operation:
     @property
     def creates(self) -> bool:
         """Whether the resource may exist although the state does not contain it."""
-        return self.kind in {"creating", "importing", UNANSWERED} and "id" not in self.resource
+        return self.kind in {"creating", "importing", UNANSWERED}
+
+    @property
+    def known_id(self) -> str:
+        """The ID of a resource that Pulumi had created and not yet recorded as created; otherwise empty."""
+        return str(self.resource.get("id") or "")
 
 
 def operations(deployment: Deployment) -> list[Operation]:
@@ -91,21 +96,29 @@ def urns(deployment: Deployment) -> set[str]:
     return {str(resource["urn"]) for resource in deployment.get("resources") or []}
 
 
-def known_ids(deployment: Deployment) -> set[str]:
-    """Return the IDs of the resources in the state."""
-    return {str(resource["id"]) for resource in deployment.get("resources") or [] if resource.get("id")}
+def known_ids(deployment: Deployment) -> set[tuple[str, str]]:
+    """Return the types and IDs of the resources in the state. Resources of different types can have the same ID."""
+    resources = deployment.get("resources") or []
+    return {(str(resource["type"]), str(resource["id"])) for resource in resources if resource.get("id")}
 
 
 def adopted(operation: Operation, resource_id: str) -> dict[str, Any]:
     """Return the resource that an operation created, as the state has to contain it before its outputs are read."""
     inputs = {key: value for key, value in operation.resource["inputs"].items() if key != DEFAULTS_KEY}
-    return {**operation.resource, "id": resource_id, "outputs": inputs}
+    outputs = operation.resource.get("outputs") or inputs
+    return {**operation.resource, "id": resource_id, "outputs": outputs}
 
 
 def without_operations(deployment: Deployment, adopted_resources: Collection[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return a deployment without unfinished operations, and with the resources that they created."""
-    resources = [*(deployment.get("resources") or []), *adopted_resources]
-    return {**{key: value for key, value in deployment.items() if key != PENDING_KEY}, "resources": resources}
+    """Return a deployment without unfinished operations, and with the resources that they created.
+
+    A resource that was being replaced becomes one that the next update deletes.
+    """
+    replaced = {resource["urn"] for resource in adopted_resources}
+    before = deployment.get("resources") or []
+    kept = [{**resource, "delete": True} if resource["urn"] in replaced else resource for resource in before]
+    others = {key: value for key, value in deployment.items() if key != PENDING_KEY}
+    return {**others, "resources": [*kept, *adopted_resources]}
 
 
 def with_inputs(deployment: Deployment, adopted_resources: Collection[Mapping[str, Any]]) -> dict[str, Any]:
@@ -117,7 +130,7 @@ def with_inputs(deployment: Deployment, adopted_resources: Collection[Mapping[st
 
     def restored(resource: Mapping[str, Any]) -> Mapping[str, Any]:
         original = by_urn.get(resource["urn"])
-        if original is None:
+        if original is None or resource.get("delete"):
             return resource
         outputs = {**original["outputs"], **(resource.get("outputs") or {})}
         return {**resource, "inputs": original["inputs"], "outputs": outputs}

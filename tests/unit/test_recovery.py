@@ -128,6 +128,15 @@ def test_what_exists_is_adopted_and_the_rest_forgotten(killed: Killed, capsys: p
     assert backend.names[7:] == ["export"]
 
 
+def test_what_pulumi_had_created_is_adopted_by_its_id(killed: Killed) -> None:
+    """Pulumi was killed between AWS's answer and its own record of it, so nobody has to look for the resource."""
+    created = operation("odd")
+    created["resource"] |= {"id": "vpc-9", "outputs": {"name": "odd"}}
+    backend = killed(created)
+    recover(backend, "beta")
+    assert backend.resources[urn("odd")]["id"] == "vpc-9"
+
+
 def test_what_the_state_already_has_is_not_adopted_again(killed: Killed) -> None:
     """A resource of the state can look like the one that was being created."""
     backend = killed(operation("known"))

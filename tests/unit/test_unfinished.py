@@ -35,17 +35,29 @@ def creating(**inputs: Any) -> dict[str, Any]:
 
 def deployment(*entries: dict[str, Any]) -> dict[str, Any]:
     """Return a deployment with a zone and these unfinished operations."""
-    zone = {"urn": ZONE, "id": "Z1", "inputs": {}, "outputs": {}}
+    zone = {"urn": ZONE, "type": "aws:route53/zone:Zone", "id": "Z1", "inputs": {}, "outputs": {}}
     return {"manifest": {"time": "now"}, "resources": [zone], "pending_operations": list(entries)}
 
 
 @pytest.mark.parametrize(
-    ("kind", "has_id", "creates"),
-    [("creating", False, True), ("importing", False, True), ("updating", True, False), ("deleting", True, False)],
+    ("kind", "creates"), [("creating", True), ("importing", True), ("updating", False), ("deleting", False)]
 )
-def test_only_a_creation_may_have_left_something_unknown(kind: str, *, has_id: bool, creates: bool) -> None:
+def test_only_a_creation_may_have_left_something_unknown(kind: str, *, creates: bool) -> None:
     """Everything else concerns a resource that the state contains."""
-    assert Operation(kind, {"urn": VPC, **({"id": "vpc-1"} if has_id else {})}).creates is creates
+    assert Operation(kind, {"urn": VPC}).creates is creates
+
+
+def test_a_replaced_resource_is_left_to_the_next_update_to_delete() -> None:
+    """The state may contain only one resource of a URN that is not being deleted."""
+    old = {"urn": VPC, "type": "aws:ec2/vpc:Vpc", "id": "vpc-0", "inputs": {}, "outputs": {"arn": "old"}}
+    before = {**deployment(creating(cidrBlock="10.0.0.0/16")), "resources": [old]}
+    resource = adopted(operations(before)[0], "vpc-1")
+    after = with_inputs(without_operations(before, [resource]), [resource])
+    assert [(item["id"], bool(item.get("delete"))) for item in after["resources"]] == [
+        ("vpc-0", True),
+        ("vpc-1", False),
+    ]
+    assert after["resources"][0]["outputs"] == {"arn": "old"}
 
 
 def test_an_adopted_resource_replaces_its_operation() -> None:
@@ -55,7 +67,7 @@ def test_an_adopted_resource_replaces_its_operation() -> None:
     resource = adopted(operation, "vpc-1")
     after = without_operations(before, [resource])
     assert operations(after) == []
-    assert known_ids(after) == {"Z1", "vpc-1"}
+    assert known_ids(after) == {("aws:route53/zone:Zone", "Z1"), ("aws:ec2/vpc:Vpc", "vpc-1")}
     assert after["manifest"] == before["manifest"]
     assert after["resources"][-1] == {
         **operation.resource,
