@@ -10,7 +10,7 @@ from common.console import count, say
 from common.files import read_json
 from sandbox.emulator import process as emulator
 from sandbox.paths import Paths
-from sandbox.session import default_paths
+from sandbox.session import default_paths, updating_processes
 
 
 def status() -> int:
@@ -60,6 +60,12 @@ def reset(*, yes: bool) -> int:
     if not paths.base.exists():
         typer.echo("The sandbox is empty already.")
         return 0
+    for stack, pid in updating_processes(paths).items():
+        say(
+            f"process {pid} is updating {stack}, and would go on creating resources that nobody knows. Nothing was "
+            "deleted. Press Ctrl-C where it runs, or wait; then run the same command again."
+        )
+        return ExitCode.LOCKED
     if not yes:
         if not sys.stdin.isatty():
             say("this deletes every environment in this clone's sandbox. To confirm:\n  ./infra sandbox reset --yes")

@@ -251,6 +251,16 @@ def forward_interrupts_to_child(process: "subprocess.Popen[Any]") -> Iterator[No
             signal.signal(number, handler)
 
 
+def updating_processes(paths: Paths) -> dict[str, int]:
+    """Return the process that is updating each stack of a sandbox now."""
+    found: dict[str, int] = {}
+    for file in (paths.state / ".pulumi" / "locks").glob("*/*/*/*.json"):
+        pid = int(str(read_json(file).get("pid", 0)))
+        if emulator.start_time(pid):
+            found[file.parent.name] = pid
+    return found
+
+
 def account_of(stack: str | None, root: Path = ROOT) -> str:
     """Return the first account that a stack's file allows, so that the program's checks of the account pass."""
     if stack is None or not (root / environment_file(stack)).exists():

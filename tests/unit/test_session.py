@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from cli import sandbox
+from cli.exit_codes import ExitCode
 from common.errors import SandboxError
 from sandbox.emulator.process import start_time
 from sandbox.engine.obtain import Engine
@@ -16,6 +18,7 @@ from sandbox.session import KEPT_LOGS, Session, account_of
 from settings.project_files import PROJECT
 from tests.unit.conftest import ROOT
 
+DEAD_PID = 2**22 + 1  # above the largest process ID of Linux
 URN = "urn:pulumi:beta::100xglobal::aws:rds/instance:Instance::members-database-instance"
 
 
@@ -53,6 +56,19 @@ def write_lock(session: Session, pid: int, host: str) -> Path:
     file = folder / "lock.json"
     file.write_text(json.dumps({"pid": pid, "hostname": host, "timestamp": "noon"}), encoding="utf-8")
     return file
+
+
+def test_the_sandbox_is_not_emptied_during_an_update(
+    session: Session, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The update would go on creating resources; a lock of a dead process hinders nobody."""
+    monkeypatch.setattr(sandbox, "default_paths", lambda: session.paths)
+    lock = write_lock(session, os.getpid(), socket.gethostname())
+    assert sandbox.reset(yes=True) == ExitCode.LOCKED
+    assert f"process {os.getpid()} is updating beta" in capsys.readouterr().err
+    lock.write_text(json.dumps({"pid": DEAD_PID}), encoding="utf-8")
+    assert sandbox.reset(yes=True) == ExitCode.SUCCESS
+    assert not session.paths.base.exists()
 
 
 def test_a_lock_of_a_running_process_refuses_an_update(session: Session) -> None:
