@@ -23,7 +23,7 @@ except SettingsError as error:
     raise pulumi.RunError(str(error)) from None
 refuse_examples_on_real_aws(settings)
 
-foundation = Foundation(settings)
+foundation = Foundation(settings, {name: specs[name] for name in settings.enabled_services()})
 services = {
     name: ServiceEnvironment(
         name,

@@ -57,6 +57,9 @@ def up(
     *,
     allow_changes: AllowChanges = False,
     wait: Wait = 0,
+    ask_first: Annotated[
+        bool, typer.Option("--preflight/--no-preflight", help="On AWS, ask first whether it would refuse something.")
+    ] = True,
     on: On = "sandbox",
 ) -> None:
     """Deploy an environment: preview it, run the gate, and apply exactly what passed.
@@ -71,7 +74,7 @@ def up(
     from cli.gate import Options
 
     backend = backends.backend_for(on, environment)
-    options = Options(allow_changes, wait, tuple(context.args))
+    options = Options(allow_changes, wait, tuple(context.args), ask_first)
     raise typer.Exit(command.up(ROOT, backend, environment, options))
 
 
@@ -99,6 +102,18 @@ def gate(
 
     backend = backends.backend_for(on, environment)
     raise typer.Exit(command.gate(ROOT, backend, environment, layout, command.Options()))
+
+
+@app.command(rich_help_panel=DEPLOY)
+def preflight(environment: Environment, on: On = "sandbox") -> None:
+    """Ask AWS, before anything is created, whether it would refuse the environment. Changes nothing.
+
+    Looks at credentials, quotas, instance types, database versions, images, DNS and mail. `up --on aws` does it first.
+    """
+    from cli import backends
+    from cli import preflight as command
+
+    raise typer.Exit(command.preflight(ROOT, backends.backend_for(on, environment), environment))
 
 
 @app.command(name="status", rich_help_panel=DEPLOY)

@@ -1,5 +1,6 @@
 """boto3's clients for the account of one stack, and one error for everything that AWS or the network refuses."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -34,6 +35,7 @@ class AwsClients:
         arguments = account.aws_session(stack)
         self._endpoint = arguments.pop("endpoint_url", None)
         self._clients: dict[tuple[str, str | None], Any] = {}
+        self._lock = threading.Lock()  # boto3's sessions must not be used by several threads; its clients may
         try:
             self._session = boto3.Session(**arguments)
         except BotoCoreError as error:  # an unknown profile
@@ -41,11 +43,11 @@ class AwsClients:
 
     def client(self, service: str, region: str | None = None) -> Any:
         """Return the client of a service. Any: boto3 creates its clients at run time, without types."""
-        if (service, region) not in self._clients:
-            with self.errors():
+        with self._lock, self.errors():
+            if (service, region) not in self._clients:
                 client = self._session.client(service, endpoint_url=self._endpoint, region_name=region)
                 self._clients[service, region] = client
-        return self._clients[service, region]
+            return self._clients[service, region]
 
     @contextmanager
     def errors(self) -> Iterator[None]:

@@ -60,11 +60,13 @@ class Options:
         allow_changes: Accept every change without an approval. Only in the sandbox.
         wait_minutes: How long to wait for another update to finish; 0 to not wait.
         pulumi_options: Options that are passed on to Pulumi.
+        preflight: Ask AWS first whether it would refuse the environment. Only on real AWS.
     """
 
     allow_changes: bool = False
     wait_minutes: float = 0
     pulumi_options: tuple[str, ...] = ()
+    preflight: bool = True
 
 
 @dataclass(frozen=True)

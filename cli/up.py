@@ -15,8 +15,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from cli import attempts, deployed_program, event_log, queue, recovery, server_health, server_rollback
-from cli.backends import Backend, CommandResult, parallel_option
+from cli import attempts, deployed_program, event_log, preflight, queue, recovery, server_health, server_rollback
+from cli.backends import AWS, Backend, CommandResult, parallel_option
 from cli.exit_codes import ExitCode
 from cli.gate import Options, clock, disallowed_option, remember_releases, review
 from common.console import count, say
@@ -66,6 +66,10 @@ def up(folder: Path, backend: Backend, environment: str, options: Options) -> in
             f"To update without the gate:\n  {backend.pulumi} up --stack {environment} ..."
         )
         return ExitCode.USAGE
+    if backend.name == AWS and options.preflight and preflight.preflight(folder, backend, environment):
+        command = f"  ./infra up {environment}{backend.suffix} --no-preflight"
+        say(f"nothing was changed, because AWS would refuse a part of {environment}. To deploy it anyway:\n{command}")
+        return ExitCode.FAILED
     deadline = time.monotonic() + options.wait_minutes * 60
     while True:
         minutes = max(deadline - time.monotonic(), 0) / 60

@@ -1,5 +1,7 @@
 """The foundation of one environment."""
 
+from collections.abc import Mapping
+
 import pulumi
 from pulumi_aws.iam.open_id_connect_provider import OpenIdConnectProvider
 
@@ -13,6 +15,7 @@ from foundation.network import Network, NetworkArgs
 from foundation.shared_load_balancer import SharedLoadBalancer, SharedLoadBalancerArgs
 from foundation.zone import Zone, ZoneArgs
 from settings.models import Settings
+from settings.service_spec import ServiceSpec
 
 
 class Foundation(pulumi.ComponentResource):
@@ -25,10 +28,13 @@ class Foundation(pulumi.ComponentResource):
     shared: SharedFoundation
     outputs: dict[str, pulumi.Input[object]]
 
-    def __init__(self, settings: Settings, opts: pulumi.ResourceOptions | None = None) -> None:
-        """Create the foundation that the settings describe."""
+    def __init__(
+        self, settings: Settings, specs: Mapping[str, ServiceSpec], opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        """Create the foundation that the settings describe. specs: the enabled services', which may need a record."""
         super().__init__(type_tokens.FOUNDATION, "foundation", None, opts)
         self._settings, self._environment = settings, settings.environment
+        self._specs = specs
         self._protect_data = settings.environment.durability.protect_data
         self._child = pulumi.ResourceOptions(parent=self)
         logging = self._logging()
@@ -91,6 +97,8 @@ class Foundation(pulumi.ComponentResource):
             account_id=self._settings.account_id,
             domain=self._environment.domain,
             delegations=self._environment.dns.delegations,
+            records=self._environment.dns.records,
+            has_mail=any(spec.sends_mail and not spec.host for spec in self._specs.values()),
             log_key_arn=logging.key_arn if self._settings.region == GLOBAL_SERVICES_REGION else None,
             log_days=self._environment.operations.log_days,
             protect_data=self._protect_data,

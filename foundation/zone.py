@@ -1,10 +1,11 @@
 """The environment's hosted zone."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
+from pulumi.runtime import is_dry_run
 from pulumi_aws.cloudwatch.log_group import LogGroup
 from pulumi_aws.cloudwatch.log_resource_policy import LogResourcePolicy
 from pulumi_aws.route53.query_log import QueryLog
@@ -15,11 +16,19 @@ from components import type_tokens
 from components.constants import GLOBAL_SERVICES_REGION
 from components.tags import resource_tags
 from foundation.policies import query_log_policy
+from settings.models import DnsRecord
 
 # The certificate authorities behind ACM. Source: ACM user guide, "Configure a CAA record".
 CERTIFICATE_AUTHORITIES = ("amazon.com", "amazontrust.com", "awstrust.com", "amazonaws.com")
 CAA_TTL_SECONDS = 3600
-DELEGATION_TTL_SECONDS = 172800  # two days, as registries use for NS records
+DELEGATION_TTL_SECONDS = 3600  # a mistake in a delegation lasts an hour, not the two days that registries use
+# The domain itself sends and receives no mail. Sources: RFC 7505 (null MX), RFC 7208 (SPF), RFC 7489 (DMARC).
+NO_MAIL = {
+    "mx": DnsRecord(type="MX", values=["0 ."]),
+    "spf": DnsRecord(type="TXT", values=["v=spf1 -all"]),
+    "dmarc": DnsRecord(host="_dmarc", type="TXT", values=["v=DMARC1; p=reject"]),
+}
+LONGEST_STRING = 255  # characters of one string of a TXT record. Source: RFC 1035, section 3.3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +47,12 @@ class ZoneArgs:
     delegations: Mapping[str, Sequence[str]]
     """Name servers of the subdomains that have their own zone, by label. Wrong ones make the subdomain unreachable."""
 
+    records: Mapping[str, DnsRecord]
+    """Records that belong to no service, by a label of their own. See `environment.dns.records`."""
+
+    has_mail: bool
+    """Whether a service sends mail as the domain itself, and has the records for that."""
+
     log_key_arn: pulumi.Input[str] | None
     """KMS key of the query log, which must be in us-east-1. None: CloudWatch's own key."""
 
@@ -49,7 +64,7 @@ class ZoneArgs:
 
 
 class Zone(pulumi.ComponentResource):
-    """A public hosted zone with CAA records, delegations and a log of its queries.
+    """A public hosted zone with CAA records, delegations, records of no service, and a log of its queries.
 
     Does not register the domain, or delegate to itself: its name servers must be entered in the parent zone or at the
     registrar, or no host can be found. Does not create the records of services. Does not sign the zone with DNSSEC.
@@ -73,13 +88,20 @@ class Zone(pulumi.ComponentResource):
             tags=self._tags,
             opts=pulumi.ResourceOptions(parent=self, protect=args.protect_data),
         )
+        if not is_dry_run():
+            zone.name_servers.apply(lambda servers: self._show(zone, servers))
         self._records(zone)
         self._query_log(zone)
         self.zone_id, self.name_servers = zone.zone_id, zone.name_servers.apply(list)
         self.register_outputs({"zone_id": self.zone_id, "name_servers": self.name_servers})
 
+    def _show(self, zone: HostedZone, name_servers: Sequence[str]) -> None:
+        """Show the name servers beside the zone during an update: certificates wait until the parent has them."""
+        text = f"name servers of {self._args.domain}, for its parent zone or registrar: {', '.join(name_servers)}"
+        pulumi.log.info(text, resource=zone, ephemeral=True)
+
     def _records(self, zone: HostedZone) -> None:
-        """Allow only ACM to issue certificates, and delegate the subdomains that have their own zone."""
+        """Allow only ACM to issue certificates, delegate subdomains, and create the records that no service owns."""
         name, args = self._name, self._args
         Record(
             f"{name}-caa",
@@ -102,6 +124,28 @@ class Zone(pulumi.ComponentResource):
                 records=list(name_servers),
                 opts=self._child,
             )
+        for part, record in self._records_of_no_service():
+            Record(
+                f"{name}-{part}",
+                zone_id=zone.zone_id,
+                name=args.domain if record.host == "@" else f"{record.host}.{args.domain}",
+                type=record.type,
+                ttl=record.ttl_seconds,
+                records=[_in_strings(value) if record.type == "TXT" else value for value in record.values],
+                opts=self._child,
+            )
+
+    def _records_of_no_service(self) -> Iterator[tuple[str, DnsRecord]]:
+        """Yield the records of the environment file, and what they leave of the records of a domain without mail."""
+        written = self._args.records
+        for label, record in sorted(written.items()):
+            yield f"record-{label}", record
+        for part, default in NO_MAIL.items():
+            is_replaced = any(
+                record.host == default.host and record.type in {default.type, "CNAME"} for record in written.values()
+            )
+            if not is_replaced and not self._args.has_mail:
+                yield f"no-mail-{part}", default
 
     def _query_log(self, zone: HostedZone) -> None:
         """Log the zone's queries, in the only region that Route 53 can log to."""
@@ -128,3 +172,8 @@ class Zone(pulumi.ComponentResource):
             cloudwatch_log_group_arn=log_group.arn,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[permission]),
         )
+
+
+def _in_strings(text: str) -> str:
+    """Return the text of a TXT record in strings that are short enough; the provider adds the first and last quote."""
+    return '" "'.join(text[start : start + LONGEST_STRING] for start in range(0, len(text), LONGEST_STRING))

@@ -45,7 +45,8 @@ from settings.project_files import ACCOUNTS_KEY, ENVIRONMENT_KEY, SERVICES_KEY
 from settings.service_spec import ServiceSpec
 
 ENVIRONMENT_PREFIX = "environment"
-FREE_MAPS = ("release.environment_variables", "environment.dns.delegations")  # maps whose keys users choose
+# Maps whose keys users choose.
+FREE_MAPS = ("release.environment_variables", "environment.dns.delegations", "environment.dns.records")
 OPTIONS_OF_CREATIONS = frozenset({f"{OPTION}additionalSecretOutputs", f"{OPTION}protect"})
 EVERYWHERE = {"0.0.0.0/0": "anywhere-ipv4", "::/0": "anywhere-ipv6"}  # how names call these ranges
 SHORTEST_REFERENCE = 4  # characters; shorter outputs occur in other texts by chance

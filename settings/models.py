@@ -118,10 +118,26 @@ def _image(value: str) -> str:
     return value
 
 
+def _record_host(value: str) -> str:
+    label = r"_?[a-z0-9]([a-z0-9-]{0,60}[a-z0-9])?"
+    if value != "@" and not re.fullmatch(rf"(?=.{{1,180}}$){label}(\.{label})*", value):
+        message = f"{value!r} is not a host below the environment's domain in lower-case ASCII, such as _dmarc, or @."
+        raise _error(Rule.INVALID_DNS_RECORD, message)
+    return value
+
+
+def _dns_label(value: str) -> str:
+    if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", value):
+        message = f"{value!r} is not a label of lower-case letters, digits and hyphens, such as company-mail."
+        raise _error(Rule.INVALID_DNS_RECORD, message)
+    return value
+
+
 Email = Annotated[str, AfterValidator(_email)]
 Cidr = Annotated[str, AfterValidator(_any_cidr)]
 Zone = Annotated[str, AfterValidator(_zone)]
 Domain = Annotated[str, AfterValidator(_domain)]
+DnsLabel = Annotated[str, AfterValidator(_dns_label)]
 InterfaceEndpoint = Literal["ssm", "ssmmessages", "ec2messages", "ecr.api", "ecr.dkr", "logs", "secretsmanager", "kms"]
 
 
@@ -189,6 +205,24 @@ class Durability(Strict):
     )
 
 
+class DnsRecord(Strict):
+    """A record of the environment's zone that belongs to no service."""
+
+    host: Annotated[str, AfterValidator(_record_host)] = Field(
+        "@", description="The host below the environment's domain, such as _dmarc; @ is the domain itself."
+    )
+    type: Literal["A", "AAAA", "CNAME", "MX", "SRV", "TXT"] = Field(
+        description="The record's type. Name servers of subdomains are in `delegations`, and the zone has CAA records."
+    )
+    values: Annotated[list[str], Field(min_length=1), AfterValidator(_distinct)] = Field(
+        description="The record's values, as DNS writes them: an MX has its priority in front, such as 10 "
+        "mail.example.com. Texts are written without quotes."
+    )
+    ttl_seconds: int = Field(
+        3600, ge=60, le=172800, description="Seconds for which resolvers keep the record: a minute to two days."
+    )
+
+
 class Dns(Strict):
     """The environment's DNS zone."""
 
@@ -196,6 +230,12 @@ class Dns(Strict):
         {},
         description="Subdomains that have their own zone: the label, such as beta, and its name servers, at least two. "
         "Copy them from the output `name_servers` of the other environment.",
+    )
+    records: dict[DnsLabel, DnsRecord] = Field(
+        {},
+        description="Records that belong to no service, such as those of the company's mail, by a label of yours. By "
+        "default, the domain itself sends and receives no mail: it has a null MX, SPF and DMARC records that say so. A "
+        "record of the same host and type replaces each of them.",
     )
 
 

@@ -65,6 +65,9 @@ class Rule(StrEnum):
     INVALID_DELEGATION = "invalid-delegation"
     INVALID_NAME_SERVERS = "invalid-name-servers"
     DELEGATED_HOST = "delegated-host"
+    INVALID_DNS_RECORD = "invalid-dns-record"
+    CONFLICTING_DNS_RECORD = "conflicting-dns-record"
+    INCOMPLETE_MAIL_RECORDS = "incomplete-mail-records"
     DOMAIN_OF_A_HOST = "domain-of-a-host"
     HOST_TOO_LONG = "host-too-long"
 

@@ -5,7 +5,7 @@ Everything comes from pydantic's JSON schemas of the models, so a new field need
 
 import json
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,20 +100,24 @@ def _fields_below(
     """Yield the fields of a model and of all models inside it."""
     for name, unresolved in schema.get("properties", {}).items():
         own = resolve(unresolved, definitions)
+        entry = own.get("additionalProperties")
+        if isinstance(entry, Mapping):
+            own = {**own, "additionalProperties": resolve(entry, definitions)}
         note = PROMOTION_NOTES.get(unresolved.get("$ref", "").rsplit("/", 1)[-1], promotion)
         yield Field(f"{path}.{name}", own, name in schema.get("required", ()), note, place)
         yield from _fields_below(own, definitions, f"{path}.{name}", place, note)
+        if isinstance(entry, Mapping):
+            yield from _fields_below(own["additionalProperties"], definitions, f"{path}.{name}.{ANY_NAME}", place, note)
 
 
 def explain(path: str) -> str:
     """Return the documentation of a field or of a whole part of the configuration; raise UnknownFieldError."""
     fields = all_fields()
     steps = path.replace(f"{PROJECT}:", "").removeprefix("config.").split(".")
-    if steps[0] == "services" and len(steps) > 1:
-        steps[1] = ANY_NAME
-    name = ".".join(steps)
-    if name in ROOTS:
-        description = model_schema(ROOTS[name].model)["description"]
+    roots = {path: root for key, root in ROOTS.items() for path in (key, root.path)}
+    name = next((known for known in [*roots, *fields] if _is_path_of(known, steps)), ".".join(steps))
+    if name in roots:
+        description = model_schema(roots[name].model)["description"]
         return "\n".join(
             [name, f"  {description}", "", *(f"  {field}" for field in fields if field.startswith(f"{name}."))]
         )
@@ -124,6 +128,14 @@ def explain(path: str) -> str:
         raise UnknownFieldError(path, nearest_name(name, fields), f"there is no field `{path}`.{hint}")
     children = [field for field in fields if field.rpartition(".")[0] == name]
     return _render(fields[name], children)
+
+
+def _is_path_of(field: str, steps: Sequence[str]) -> bool:
+    """Tell whether the steps lead to a field, in which a placeholder stands for any name."""
+    expected = field.split(".")
+    return len(expected) == len(steps) and all(
+        known in {step, ANY_NAME} for known, step in zip(expected, steps, strict=True)
+    )
 
 
 def _render(field: Field, children: list[str]) -> str:

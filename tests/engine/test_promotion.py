@@ -214,8 +214,10 @@ def test_a_stale_clone_is_refused(pair: Clone) -> None:
 @pytest.mark.parametrize(
     ("command", "exit_code", "output"),
     [
-        ("up beta", ExitCode.SUCCESS, "beta is up to date"),
-        ("up beta --allow-changes", ExitCode.FAILED, "--allow-changes works in the sandbox only"),
+        ("preflight beta", ExitCode.FAILED, "the machine image ami-0123456789abcdef0 is"),  # only an example
+        ("up beta", ExitCode.FAILED, "./infra up beta --on aws --no-preflight"),
+        ("up beta --no-preflight", ExitCode.SUCCESS, "beta is up to date"),
+        ("up beta --no-preflight --allow-changes", ExitCode.FAILED, "--allow-changes works in the sandbox only"),
         ("gate beta", ExitCode.SUCCESS, "Gate passed."),
         ("status", ExitCode.SUCCESS, "alpha: cannot compare alpha with AWS"),  # the shell has beta's account
         ("status --no-drift", ExitCode.SUCCESS, "0.9.6"),

@@ -105,7 +105,10 @@ ENVIRONMENT = {
     },
     "access": {"allow": ["198.51.100.0/24"]},
     "durability": {"backup_days": 13, "protect_data": False},
-    "dns": {"delegations": {"qlabel": ["ns1.example.net", "ns2.example.net"]}},
+    "dns": {
+        "delegations": {"qlabel": ["ns1.example.net", "ns2.example.net"]},
+        "records": {"qlabel": {"host": "qhost", "type": "TXT", "values": ["qtext"], "ttl_seconds": 61}},
+    },
     "operations": {"alarm_emails": ["q@example.com"], "github_repository": "q/q", "log_days": 30},
 }
 # The values that each field changes to. A list or map gets one more entry, whose label is ITEM's.
@@ -143,6 +146,15 @@ ENVIRONMENT_SAMPLES: dict[str, list[Any]] = {
     "environment.durability.recovery_time_minutes": [241],
     "environment.durability.protect_data": [True],
     "environment.dns.delegations.*": [{"qlabel": ["ns3.example.net", "ns4.example.net"]}, {}],
+    "environment.dns.records.*": [
+        {"qlabel": {"host": "qother", "type": "MX", "values": ["7 qmail.example.com", "8 q.example.com"]}},
+        {
+            "qlabel": {"type": "MX", "values": ["7 qmail.example.com"]},
+            "qmore": {"type": "TXT", "values": ["v=spf1 include:example.com -all"]},
+            "qmost": {"host": "_dmarc", "type": "CNAME", "values": ["dmarc.example.com"]},
+        },
+        {},
+    ],
     "environment.operations.alarm_emails": [["q@example.com", "qmore@example.com"]],
     "environment.operations.github_repository": ["q/other", None],
     "environment.operations.log_days": [60],
@@ -154,6 +166,8 @@ LABELS = (
     "2001-db8---32",
     "qlabel",
     "qmore-example-com",
+    "qmore",
+    "qmost",
     "q-example-com",
     "ecr-api",
     "ssm",
@@ -211,7 +225,7 @@ def register(environment: Mapping[str, Any], blocks: Mapping[str, Any], specs: M
     )
 
     def program() -> None:
-        foundation = Foundation(settings)
+        foundation = Foundation(settings, specs)
         for name, service in settings.enabled_services().items():
             arguments = ServiceEnvironmentArgs(
                 spec=specs[name],

@@ -81,6 +81,12 @@ def delegating(label: str, name_servers: str, rule: Rule) -> Mistake:
     return in_alpha(DOMAIN, new, f"{DELEGATIONS}.{label}", rule)
 
 
+def recording(records: str, path: str, rule: Rule) -> Mistake:
+    """Return a mistake in the records of alpha's zone. path: below them."""
+    new = f"{DOMAIN}    dns: {{records: {{{records}}}}}\n"
+    return in_alpha(DOMAIN, new, f"environment.dns.records.{path}", rule)
+
+
 KEYS = [
     in_alpha("instance_type:", "instance_typ:", f"{CORE_SIZING}.instance_typ", Rule.UNKNOWN_KEY),
     in_alpha("    durability:", "    durabilty:", "environment.durabilty", Rule.UNKNOWN_KEY),
@@ -141,6 +147,41 @@ IDENTITIES = [
     delegating("members", NAME_SERVERS, Rule.DELEGATED_HOST),
     delegating("x", "[ns1]", Rule.INVALID_NAME_SERVERS),
     delegating("x_y", NAME_SERVERS, Rule.INVALID_DELEGATION),
+]
+SPF, MAIL = "spf: {type: TXT, values: [v=spf1 -all]}", "mx: {type: MX, values: [10 mx.example.com]}"
+DNS_RECORDS = [
+    recording("a: {host: Www, type: A, values: [192.0.2.1]}", "a.host", Rule.INVALID_DNS_RECORD),
+    recording("a: {host: x, type: NS, values: [ns1.example.com]}", "a.type", Rule.INVALID_CHOICE),
+    recording("a: {host: x, type: A, values: []}", "a.values", Rule.WRONG_LENGTH),
+    recording("a: {host: x, type: A, values: [192.0.2.256]}", "a.values", Rule.INVALID_DNS_RECORD),
+    recording("a: {host: x, type: AAAA, values: [192.0.2.1]}", "a.values", Rule.INVALID_DNS_RECORD),
+    recording("a: {host: x, type: MX, values: [mail.example.com]}", "a.values", Rule.INVALID_DNS_RECORD),
+    recording("a: {host: x, type: TXT, values: ['say \"no\"']}", "a.values", Rule.INVALID_DNS_RECORD),
+    recording("a: {host: x, type: CNAME, values: [a.example.com, b.example.com]}", "a", Rule.CONFLICTING_DNS_RECORD),
+    recording("a: {type: CNAME, values: [www.example.com]}", "a", Rule.CONFLICTING_DNS_RECORD),
+    recording("a: {host: members, type: A, values: [192.0.2.1]}", "a", Rule.CONFLICTING_DNS_RECORD),
+    recording("a: {host: uploads, type: CNAME, values: [x.example.com]}", "a", Rule.CONFLICTING_DNS_RECORD),
+    recording("a: {host: bounce.email, type: MX, values: [10 x.example.com]}", "a", Rule.CONFLICTING_DNS_RECORD),
+    recording(
+        "a: {host: x, type: A, values: [192.0.2.1]}, b: {host: x, type: A, values: [192.0.2.2]}",
+        "b",
+        Rule.CONFLICTING_DNS_RECORD,
+    ),
+    recording(
+        "a: {host: x, type: A, values: [192.0.2.1]}, b: {host: x, type: CNAME, values: [x.example.com]}",
+        "b",
+        Rule.CONFLICTING_DNS_RECORD,
+    ),
+    recording("a: {type: TXT, values: [site-verification=1]}", "a", Rule.INCOMPLETE_MAIL_RECORDS),
+    recording(MAIL, "mx", Rule.INCOMPLETE_MAIL_RECORDS),
+    recording(f"{MAIL}, {SPF}", "mx", Rule.INCOMPLETE_MAIL_RECORDS),
+    in_alpha(
+        DOMAIN,
+        f"{DOMAIN}    dns: {{delegations: {{lab: {NAME_SERVERS}}}, "
+        "records: {a: {host: x.lab, type: A, values: [192.0.2.1]}}}\n",
+        "environment.dns.records.a",
+        Rule.CONFLICTING_DNS_RECORD,
+    ),
 ]
 RELEASES = [
     in_alpha("@sha256:", ":latest-", f"{CORE_RELEASE}.image", Rule.IMAGE_WITHOUT_DIGEST),
@@ -283,6 +324,7 @@ MISTAKES = [
     *TYPES,
     *NETWORKS,
     *IDENTITIES,
+    *DNS_RECORDS,
     *RELEASES,
     *SIZES,
     *PRODUCTION,

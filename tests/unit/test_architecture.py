@@ -32,6 +32,7 @@ ALLOWED: Mapping[str, AbstractSet[str]] = {
 }
 FILES = {"__main__": MAIN, "components.type_tokens": TYPE_TOKENS}  # by the names of their modules
 DISTRIBUTIONS = {
+    "dns": "dnspython",
     "detect_secrets": "detect-secrets",
     "griffe": "griffelib",
     "grpc_tools": "grpcio-tools",

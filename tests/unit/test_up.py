@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
-from cli import attempts, queue, recovery, server_health
+from cli import attempts, preflight, queue, recovery, server_health
 from cli.backends import CommandResult
 from cli.exit_codes import ExitCode
 from cli.gate import Options, approve, disallowed_option, known_releases, remember_releases
@@ -93,7 +93,7 @@ def test_aws_accepts_no_change_without_an_approval(backend: FakeBackend, monkeyp
     """`--allow-changes` works in the sandbox only."""
     monkeypatch.setattr(FakeBackend, "name", "aws")
     with pytest.raises(InfraError):
-        up(backend.folder, backend, "beta", Options(allow_changes=True))
+        up(backend.folder, backend, "beta", Options(allow_changes=True, preflight=False))
     assert backend.runs == []
 
 
@@ -251,6 +251,24 @@ def test_a_killed_update_counts_as_failed(backend: FakeBackend, monkeypatch: pyt
         up(backend.folder, backend, "beta", Options(allow_changes=True))
     assert [update.result for update in states[0].updates] == ["failed", "succeeded"]
     assert len(backend.state("beta").updates) == 1  # the note is gone, because this process lives
+
+
+@pytest.mark.parametrize(
+    ("name", "asks", "exit_code"),
+    [
+        ("aws", True, ExitCode.FAILED),
+        ("aws", False, ExitCode.GATE_FAILED),  # it came as far as the gate
+        ("sandbox", True, ExitCode.GATE_FAILED),
+    ],
+)
+def test_aws_is_asked_first_on_real_aws_only(
+    backend: FakeBackend, monkeypatch: pytest.MonkeyPatch, name: str, *, asks: bool, exit_code: ExitCode
+) -> None:
+    """What AWS would refuse stops an update before it begins, unless the user insists."""
+    monkeypatch.setattr(backend, "name", name)
+    monkeypatch.setattr(preflight, "preflight", lambda *_: ExitCode.FAILED)
+    assert up(backend.folder, backend, "beta", Options(preflight=asks)) == exit_code
+    assert backend.runs == []
 
 
 # --- servers
