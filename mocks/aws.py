@@ -128,7 +128,11 @@ class AwsMocks(Mocks):
             NAME_PROPERTIES.get(args.typ, "name"): f"{args.name}-1a2b3c4",
         }
         inputs = {key: value for key, value in args.inputs.items() if value is not None}
-        return f"{args.name}-id", automatic | inputs | COMPUTED.get(args.typ, {})
+        outputs = automatic | inputs | COMPUTED.get(args.typ, {})
+        if "masterUserSecrets" in outputs:  # each database has a secret of its own
+            secrets = [{"secretArn": f"{secret['secretArn']}-{args.name}"} for secret in outputs["masterUserSecrets"]]
+            outputs["masterUserSecrets"] = secrets
+        return f"{args.name}-id", outputs
 
 
 class RecordingMonitor(MockMonitor):

@@ -4,27 +4,43 @@ from components.policies.buckets import bucket_access_statements
 from components.policies.documents import PolicyDocument, ServiceScope, Statement, policy_document
 
 GITHUB_ISSUER = "token.actions.githubusercontent.com"
+# What a release or a sizing changes. A rule of the shared load balancer is not among it: with other conditions, it
+# would take over the requests of another service.
 CHANGE_ACTIONS = (
     "ec2:CreateLaunchTemplateVersion",
     "ec2:ModifyLaunchTemplate",
-    "autoscaling:UpdateAutoScalingGroup",
     "autoscaling:StartInstanceRefresh",
     "autoscaling:CancelInstanceRefresh",
     "autoscaling:RollbackInstanceRefresh",
     "autoscaling:PutScalingPolicy",
     "elasticloadbalancing:ModifyTargetGroup",
     "elasticloadbalancing:ModifyTargetGroupAttributes",
-    "elasticloadbalancing:ModifyRule",
     "rds:ModifyDBInstance",
     "cloudwatch:PutMetricAlarm",
 )
+# What Pulumi's provider and `./infra` read of these resources. IAM cannot limit most of it to one service. The user
+# data of running servers (ec2:DescribeInstanceAttribute) is left out. Launch templates show it, too, but it has no
+# secrets.
 READ_ACTIONS = (
-    "ec2:Describe*",
-    "autoscaling:Describe*",
-    "elasticloadbalancing:Describe*",
-    "rds:Describe*",
-    "cloudwatch:Describe*",
+    "ec2:DescribeLaunchTemplates",
+    "ec2:DescribeLaunchTemplateVersions",
+    "ec2:DescribeInstanceTypes",
+    "autoscaling:DescribeAutoScalingGroups",
+    "autoscaling:DescribeInstanceRefreshes",
+    "autoscaling:DescribeLoadBalancerTargetGroups",
+    "autoscaling:DescribePolicies",
+    "autoscaling:DescribeScalingActivities",
+    "autoscaling:DescribeTags",
+    "autoscaling:DescribeTrafficSources",
+    "autoscaling:DescribeWarmPool",
+    "elasticloadbalancing:DescribeLoadBalancers",
+    "elasticloadbalancing:DescribeTags",
+    "elasticloadbalancing:DescribeTargetGroupAttributes",
+    "elasticloadbalancing:DescribeTargetGroups",
+    "elasticloadbalancing:DescribeTargetHealth",
+    "rds:DescribeDBInstances",
     "rds:ListTagsForResource",
+    "cloudwatch:DescribeAlarms",
     "cloudwatch:ListTagsForResource",
 )
 
@@ -59,7 +75,7 @@ def deploy_policy(
 
     bucket_arn, distribution_id: None if the service has no CDN.
     """
-    tags = {"aws:ResourceTag/Service": scope.service, "aws:ResourceTag/Environment": scope.environment}
+    tags = _own_tags(scope)
     files: list[Statement] = []
     if bucket_arn is not None and distribution_id is not None:
         files = _file_statements(scope.account_id, bucket_arn, distribution_id)
@@ -70,6 +86,18 @@ def deploy_policy(
             "Action": CHANGE_ACTIONS,
             "Resource": "*",
             "Condition": {"StringEquals": tags},
+        },
+        {
+            "Sid": "OwnGroup",
+            "Effect": "Allow",
+            "Action": "autoscaling:UpdateAutoScalingGroup",
+            "Resource": "*",
+            # With $Latest, AWS would not check later versions of the template, which can name another service's role.
+            # Source: EC2 Auto Scaling user guide, "Control Amazon EC2 launch template usage in Auto Scaling groups".
+            "Condition": {
+                "StringEquals": tags,
+                "BoolIfExists": {"autoscaling:LaunchTemplateVersionSpecified": "true"},
+            },
         },
         *_start_server_statements(scope, launch_template_id),
         *files,
@@ -84,12 +112,18 @@ def deploy_policy(
     )
 
 
+def _own_tags(scope: ServiceScope) -> dict[str, str]:
+    """Return the condition that a resource is the service's in this environment."""
+    return {"aws:ResourceTag/Service": scope.service, "aws:ResourceTag/Environment": scope.environment}
+
+
 def _start_server_statements(scope: ServiceScope, launch_template_id: str) -> list[Statement]:
     """Return the statements for starting servers from the service's own launch template.
 
-    Auto Scaling checks as the deployer whether a server could be started: with the image and the security groups that
-    the template names, in any subnet of the group.
+    Auto Scaling checks as the deployer whether a server could be started: with the image that the template names, in
+    security groups of the service and in any subnet of the group.
     """
+    own_tags = _own_tags(scope)
     prefix = f"arn:aws:ec2:{scope.region}:{scope.account_id}"
     template = f"{prefix}:launch-template/{launch_template_id}"
     started = [f"{prefix}:{kind}/*" for kind in ("instance", "volume", "network-interface")]
@@ -106,8 +140,15 @@ def _start_server_statements(scope: ServiceScope, launch_template_id: str) -> li
             "Sid": "StartAsTheTemplateSays",
             "Effect": "Allow",
             "Action": "ec2:RunInstances",
-            "Resource": [f"{prefix}:security-group/*", f"arn:aws:ec2:{scope.region}::image/*"],
+            "Resource": f"arn:aws:ec2:{scope.region}::image/*",
             "Condition": {**from_own_template, "Bool": {"ec2:IsLaunchTemplateResource": "true"}},
+        },
+        {
+            "Sid": "StartInOwnSecurityGroup",
+            "Effect": "Allow",
+            "Action": "ec2:RunInstances",
+            "Resource": f"{prefix}:security-group/*",
+            "Condition": {**from_own_template, "StringEquals": own_tags},
         },
         {
             "Sid": "TagServers",

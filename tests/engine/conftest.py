@@ -202,6 +202,17 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
     emulator.stop(session.paths)
 
 
+@pytest.fixture(scope="module")
+def small(session: Session, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
+    """Return a clone in which alpha has the foundation and socket, the service without data."""
+    assert session
+    clone = make_clone(tmp_path_factory.mktemp("small clone"))
+    path = clone.root / "Pulumi.alpha.yaml"
+    path.write_text(only_socket(path.read_text(encoding="utf-8")), encoding="utf-8")
+    yield clone
+    emulator.stop(clone.paths)
+
+
 @pytest.fixture(scope="session")
 def clone(session: Session, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
     """Return a clone with an empty sandbox."""
@@ -222,8 +233,13 @@ def environments(clone: Clone) -> dict[str, str]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start with the file that takes longest, so that all workers finish at about the same time."""
-    items.sort(key=lambda item: "test_environments" not in item.nodeid)
+    """Start with the files that take longest, so that all workers finish at about the same time."""
+    longest = ("test_environments", "test_crashes", "test_kills")
+
+    def position(item: pytest.Item) -> int:
+        return next((index for index, name in enumerate(longest) if name in item.nodeid), len(longest))
+
+    items.sort(key=position)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -31,7 +31,7 @@ def test_servers_can_only_use_what_belongs_to_their_service(prod: Run, service: 
             assert service in arn, (sid, arn)
             assert not any(f"/{other}" in arn or f":::{other}" in arn for other in others), (sid, arn)
     secret = policy.get("OwnSecret")
-    assert secret is None or secret["Resource"] == "arn:aws:secretsmanager:::secret:rds"
+    assert secret is None or secret["Resource"] == f"arn:aws:secretsmanager:::secret:rds-{service}-database-instance"
 
 
 @pytest.mark.parametrize("service", SERVICES)
