@@ -42,6 +42,22 @@ def engine_refusals(
     return []
 
 
+def restart_note(service: str, environment: str, release: Mapping[str, Any], target: Mapping[str, Any]) -> str:
+    """Return what a release does to the target's database when it is deployed; empty if its version stays.
+
+    Source: RDS user guide, "Upgrades of the RDS for PostgreSQL DB engine": a standby is upgraded at the same time, so
+    it does not take over.
+    """
+    current = (target.get("release") or {}).get("database_engine")
+    requested = release.get("database_engine")
+    if not current or not requested or version_numbers(current) == version_numbers(requested):
+        return ""
+    return (
+        f"the database of {service} in {environment} restarts when this is deployed, also with a standby: PostgreSQL "
+        f"{current} -> {requested}"
+    )
+
+
 def with_engine(block: str, version: str) -> str:
     """Return a release block with another database engine; the rest, including comments, stays the same."""
 

@@ -9,7 +9,7 @@ from typing import Any
 from common.files import write_atomically
 from release import journal, release_block
 from release.co_deployment import never_deployed_together
-from release.database_engine import engine_refusals
+from release.database_engine import engine_refusals, restart_note
 from release.environment_file import parse_release_block, read_text, release_in, releases_in, services_in, with_release
 from release.errors import Refusal, RefusedError, Rule, refused
 from release.gate import backend_option
@@ -123,6 +123,8 @@ def promote_locked(folder: Path, request: Request, evidence: Evidence, validate:
         checks += notes or [f"all releases of {request.target} ran together in {request.source}"]
     if not target.get("enabled", True):
         notes.append(f"{request.service} is disabled in {target_file}; its release is deployed when someone enables it")
+    elif restart := restart_note(request.service, request.target, release, target):
+        notes.append(restart)
     event = move_event(folder, request, release, checks=checks, previous_block=previous, now=now)
     write_move(folder, [event], request.target, target_text, new_text)
     return Move(target_text, new_text, event, tuple(notes))

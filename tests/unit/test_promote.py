@@ -176,6 +176,15 @@ def test_a_database_cannot_be_downgraded(release_folder: Path) -> None:
     assert refused_rules(release_folder) == {Rule.DATABASE_DOWNGRADE}
 
 
+def test_a_release_that_restarts_a_database_says_so(release_folder: Path) -> None:
+    """RDS upgrades the standby at the same time, so it does not take over."""
+    move = promote_release(release_folder, Request("members", "alpha", "beta"))
+    assert any("restarts when this is deployed" in note and "16.9 -> 16.10" in note for note in move.notes)
+    edit_file(release_folder, "beta", '"16.9"', '"16.10"')  # the first of them is core's
+    move = promote_release(release_folder, Request("core", "alpha", "beta"))
+    assert not any("restarts" in note for note in move.notes)
+
+
 def test_a_major_upgrade_of_a_database_must_be_allowed(release_folder: Path) -> None:
     """It causes downtime, so the target's sizing has to allow it."""
     edit_file(release_folder, "alpha", "'16.10'", "'17.2'")
