@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from cli import names
+
 ROOT = Path(__file__).resolve().parent.parent
 DEPLOY, RELEASES, CONFIGURE, DEVELOP = "Deploy", "Releases", "Configure", "Develop"
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
@@ -28,7 +30,9 @@ Environment = Annotated[
     str,
     typer.Argument(metavar="ENVIRONMENT", help="An environment, such as alpha. It has a file Pulumi.ENVIRONMENT.yaml."),
 ]
-Service = Annotated[str, typer.Argument(metavar="SERVICE", help="A service, such as members.")]
+Service = Annotated[
+    str, typer.Argument(metavar="SERVICE", help="A service, such as members.", callback=names.known_service)
+]
 Version = Annotated[str, typer.Argument(metavar="VERSION", help="The version of a release, such as 1.4.2.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why. It is recorded in the journal.")]
 On = Annotated[
@@ -116,10 +120,29 @@ def preflight(environment: Environment, on: On = "sandbox") -> None:
     raise typer.Exit(command.preflight(ROOT, backends.backend_for(on, environment), environment))
 
 
+@app.command(context_settings=PASS_ON, rich_help_panel=DEPLOY)
+def organization(
+    verb: Annotated[str, typer.Argument(metavar="preview|up|down", help="What to do with it in the sandbox.")],
+    context: typer.Context,
+) -> None:
+    """What exists once for all environments, such as the registry of images: create it in the sandbox.
+
+    On AWS: pulumi -C organization up. See docs/organization.md.
+    """
+    from cli import organization as command
+
+    raise typer.Exit(command.run(verb, context.args))
+
+
 @app.command(name="status", rich_help_panel=DEPLOY)
 def show_status(
     service: Annotated[
-        str, typer.Argument(metavar="SERVICE", help="Show how this service's release differs between environments.")
+        str,
+        typer.Argument(
+            metavar="SERVICE",
+            help="Show how this service's release differs between environments.",
+            callback=names.known_service,
+        ),
     ] = "",
     *,
     drift: Annotated[bool, typer.Option(help="Compare AWS with Pulumi's state. Takes seconds per environment.")] = True,

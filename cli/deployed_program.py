@@ -28,7 +28,9 @@ from sandbox import stack_files
 from settings.project_files import PROJECT_FILE, environment_file, environment_files
 
 # Folders that the program never imports, as a test makes sure. Everything else counts as the program.
-NOT_THE_PROGRAM = frozenset({"benchmarks", "cli", "docs", "mocks", "release", "releases", "sandbox", "tests"})
+NOT_THE_PROGRAM = frozenset(
+    {"benchmarks", "cli", "docs", "mocks", "organization", "release", "releases", "sandbox", "tests"}
+)
 NOT_CODE = frozenset({".md", ".pyc"})
 SERVICES, LIBRARIES = "services", "requirements.txt"
 DECLARATIONS = "settings.service_spec"  # all that a file of a service has to import

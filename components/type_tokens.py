@@ -16,3 +16,6 @@ ZONE = "hundredx:foundation:Zone"
 # These two keep the names that the components had when the first environment was created.
 SHARED_LOAD_BALANCER = "hundredx:foundation:FrontDoor"
 LOGGING = "hundredx:foundation:Records"
+
+IMAGE_REGISTRY = "hundredx:organization:ImageRegistry"
+STATE_BUCKET = "hundredx:organization:StateBucket"

@@ -31,6 +31,11 @@ class Paths:
         return self.base / "program"
 
     @property
+    def organization(self) -> Path:
+        """The copies of the files of the organization's program."""
+        return self.base / "organization"
+
+    @property
     def emulator(self) -> Path:
         """The emulator's data, log and process file."""
         return self.base / "emulator"
@@ -43,7 +48,14 @@ class Paths:
     def create(self) -> None:
         """Create the folders, readable by their owner only."""
         try:
-            for folder in (self.base, self.home / "plugins", self.state, self.program, self.emulator):
+            for folder in (
+                self.base,
+                self.home / "plugins",
+                self.state,
+                self.program,
+                self.organization,
+                self.emulator,
+            ):
                 folder.mkdir(mode=PRIVATE_FOLDER_MODE, parents=True, exist_ok=True)
         except OSError as error:
             raise SandboxError(

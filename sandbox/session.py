@@ -21,6 +21,7 @@ from sandbox.emulator import process as emulator
 from sandbox.emulator.process import EmulatorProcess
 from sandbox.engine.obtain import Engine
 from sandbox.paths import Paths
+from sandbox.stack_files import ORGANIZATION
 from settings.project_files import ACCOUNTS_KEY, PROJECT, environment_file
 
 REGION = "us-east-1"  # for commands outside a stack; a stack's own region is in its environment file
@@ -263,13 +264,14 @@ def updating_processes(paths: Paths) -> dict[str, int]:
 
 def account_of(stack: str | None, root: Path = ROOT) -> str:
     """Return the first account that a stack's file allows, so that the program's checks of the account pass."""
-    if stack is None or not (root / environment_file(stack)).exists():
+    folder = root / ORGANIZATION if stack == ORGANIZATION else root
+    if stack is None or not (folder / environment_file(stack)).exists():
         return DEFAULT_ACCOUNT
     from ruamel.yaml import YAML  # noqa: PLC0415 only commands for a stack need it
     from ruamel.yaml.error import YAMLError  # noqa: PLC0415 see above
 
     try:
-        document = YAML(typ="safe").load(root / environment_file(stack))
+        document = YAML(typ="safe").load(folder / environment_file(stack))
         return str(document["config"][ACCOUNTS_KEY][0])
     except (YAMLError, KeyError, TypeError, IndexError):
         return DEFAULT_ACCOUNT  # the checks of the file report what is wrong with it

@@ -12,8 +12,10 @@ from common.errors import SandboxError
 from common.files import ROOT, write_private
 from sandbox.console import say
 from sandbox.paths import Paths
+from settings.problems import did_you_mean
 from settings.project_files import PROJECT_FILE, environment_file, environment_names
 
+ORGANIZATION = "organization"  # the folder of the second program, and the name of its only stack
 SALT_KEY = "encryptionsalt"
 ENCRYPTION_KEYS = ("secretsprovider", "encryptedkey", SALT_KEY)
 ENVIRONMENT_NAME = re.compile(r"[a-z][a-z0-9-]*")
@@ -24,9 +26,11 @@ def require_environment_file(environment: str, root: Path = ROOT) -> None:
     file = environment_file(environment)
     if ENVIRONMENT_NAME.fullmatch(environment) and (root / file).is_file():
         return
+    names = environment_names(root)
     raise SandboxError(
-        f"there is no {file}. Without it, Pulumi would delete everything in {environment}.\n"
-        f"Environments in this clone: {', '.join(environment_names(root)) or 'none'}."
+        f"there is no {file}. Without it, Pulumi would delete everything in {environment}."
+        f"{did_you_mean(environment, names)}\n"
+        f"Environments in this clone: {', '.join(names) or 'none'}."
     )
 
 
@@ -43,18 +47,27 @@ def salt_line(text: str) -> str:
 
 def refresh(paths: Paths, root: Path = ROOT) -> None:
     """Write the copies again from the clone's files. The sandbox's own salts stay."""
-    project = (root / PROJECT_FILE).read_text(encoding="utf-8")
-    write_private(paths.program / PROJECT_FILE, project_copy(project, root, root / ".venv"))
-    for environment in environment_names(root):
-        write_private(paths.program / environment_file(environment), environment_copy(paths, root, environment))
+    copy_project(root, paths.program, root)
 
 
-def environment_copy(paths: Paths, root: Path, environment: str) -> str:
-    """Return what the copy of an environment file should contain."""
-    file = environment_file(environment)
-    copy = paths.program / file
+def refresh_organization(paths: Paths, root: Path = ROOT) -> None:
+    """Write the copies of the files of the organization's program again."""
+    copy_project(root / ORGANIZATION, paths.organization, root)
+
+
+def copy_project(program: Path, folder: Path, root: Path) -> None:
+    """Write the copies of a program's Pulumi.yaml and stack files into a folder."""
+    project = (program / PROJECT_FILE).read_text(encoding="utf-8")
+    write_private(folder / PROJECT_FILE, project_copy(project, program, root / ".venv"))
+    for stack in environment_names(program):
+        file = environment_file(stack)
+        write_private(folder / file, stack_copy(program / file, folder / file))
+
+
+def stack_copy(original: Path, copy: Path) -> str:
+    """Return what the copy of a stack's file should contain."""
     salt = salt_line(copy.read_text(encoding="utf-8")) if copy.exists() else ""
-    content = without_encryption((root / file).read_text(encoding="utf-8"))
+    content = without_encryption(original.read_text(encoding="utf-8"))
     return content.rstrip("\n") + "\n" + (salt + "\n" if salt else "")
 
 
@@ -76,7 +89,7 @@ def warn_about_changed_copies(paths: Paths, root: Path = ROOT) -> None:
         file = environment_file(environment)
         copy = paths.program / file
         content = copy.read_text(encoding="utf-8") if copy.exists() else ""
-        if salt_line(content) and content != environment_copy(paths, root, environment):
+        if salt_line(content) and content != stack_copy(root / file, copy):
             say(
                 f"Pulumi changed the sandbox's copy of {file}. The next command will overwrite that copy, so make the "
                 f"change in the clone's own file:\n  {root / file}"

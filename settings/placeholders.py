@@ -56,7 +56,7 @@ def describe(settings: Settings) -> str:
 
 def _in_environment(settings: Settings) -> Iterator[Placeholder]:
     """Yield the examples that belong to no service."""
-    if _is_example_account(settings.account_id):
+    if is_example_account(settings.account_id):
         advice = "write the environment's account. `aws sts get-caller-identity` prints it."
         yield Placeholder(settings.account_id, ACCOUNTS_KEY, advice)
 
@@ -65,7 +65,7 @@ def _in_release(release: Release, region: str) -> Iterator[Placeholder]:
     """Yield the examples in a release."""
     registry, digest = release.image.partition("/")[0], release.image.rpartition(":")[2]
     account = registry.partition(".")[0]
-    if ".dkr.ecr" in registry and _is_example_account(account):
+    if ".dkr.ecr" in registry and is_example_account(account):
         yield Placeholder(account, "image", "write the account of the registry that your images are pushed to.")
     if len(set(digest)) == 1:
         yield Placeholder(f"sha256:{digest}", "image", "write the digest that `docker push` printed.")
@@ -74,7 +74,7 @@ def _in_release(release: Release, region: str) -> Iterator[Placeholder]:
         yield Placeholder(release.machine_image, "machine_image", f"write the ID that `{command}` prints.")
 
 
-def _is_example_account(account: str) -> bool:
+def is_example_account(account: str) -> bool:
     """Tell whether an account is one of the documentation, or repeats one digit."""
     return account in EXAMPLE_ACCOUNTS or len(set(account)) == 1
 

@@ -23,6 +23,7 @@ ALLOWED: Mapping[str, AbstractSet[str]] = {
     "foundation": {"common", "components", "settings"},
     "services": {"settings"},
     MAIN: {"common", "components", "foundation", "services", "settings"},
+    "organization": {"common", "components", "services", "settings"},
     "release": {"common", "settings", TYPE_TOKENS},
     "sandbox": {"common", "settings"},
     "mocks": {"settings"},

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from cli import test as test_command
 from cli.app import app
+from cli.exit_codes import ExitCode
 from tests.unit.conftest import ROOT
 
 HEAVY_PACKAGES = ("pulumi", "pulumi_aws", "pydantic", "ruamel.yaml", "grpc")
@@ -51,3 +52,21 @@ def test_help(command: tuple[str, ...], snapshot: SnapshotAssertion) -> None:
 def test_a_failed_test_run_is_not_hidden_by_another_result(results: list[int], code: int) -> None:
     """A failure or a killed pytest comes first, then an incomplete run, then "no tests selected"."""
     assert test_command.worst(results) == code
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["history", "membres"],
+        ["status", "membres"],
+        ["hold", "membres", "1.0.0"],
+        ["promote", "membres", "--from", "alpha", "--to", "beta"],
+        ["rollback", "membres", "beta"],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_a_misspelled_service_is_refused_with_the_nearest_name(arguments: list[str]) -> None:
+    """Every command that takes a service does this, before it does anything else."""
+    result = CliRunner().invoke(app, arguments, env={"COLUMNS": "200"})
+    assert result.exit_code == ExitCode.USAGE
+    assert "there is no service membres. Did you mean `members`?" in Text.from_ansi(result.output).plain

@@ -12,14 +12,17 @@ import pytest
 
 import components
 import foundation
+import organization
 from components import type_tokens
 from settings import service_spec
 
 
 def classes_of_the_program() -> Iterator[type]:
-    """Yield every class that is defined in components, foundation, or the service specs."""
-    for package in (components, foundation):
+    """Yield every class that is defined in components, foundation, organization, or the service specs."""
+    for package in (components, foundation, organization):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if module.name.endswith("__main__"):
+                continue
             yield from vars(importlib.import_module(module.name)).values()
     yield from vars(service_spec).values()
 
@@ -27,7 +30,8 @@ def classes_of_the_program() -> Iterator[type]:
 CLASSES = {
     value
     for value in classes_of_the_program()
-    if inspect.isclass(value) and value.__module__.split(".")[0] in {"components", "foundation", "settings"}
+    if inspect.isclass(value)
+    and value.__module__.split(".")[0] in {"components", "foundation", "organization", "settings"}
 }
 COMPONENTS = sorted((value for value in CLASSES if issubclass(value, pulumi.ComponentResource)), key=str)
 ARGUMENTS = sorted(
