@@ -29,7 +29,8 @@ environments, problems = check_folder(ROOT, services)
 for problem in problems:
     pulumi.log.warn(f"an environment is left out until its file is right: {problem}")
 
-# AWS refuses a policy that names an account which does not exist.
+# AWS refuses a policy that names an account which does not exist: "Principal not found"
+# (hashicorp/terraform-provider-aws#39064).
 readers = {environment.account_id for environment in environments.values()}
 examples = {reader for reader in readers if is_example_account(reader) and not is_example_account(account)}
 if examples:

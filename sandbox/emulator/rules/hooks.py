@@ -14,6 +14,7 @@ from ministack.services import (
     cloudwatch,
     cloudwatch_logs,
     ec2,
+    ecr,
     iam,
     kms,
     rds,
@@ -48,6 +49,7 @@ RESPONSES: dict[Any, Callable[..., Any]] = {
     cloudwatch: lambda code, message, _parameters, _data, is_cbor, is_json=False: cloudwatch._error(
         code, message, BAD_REQUEST, is_json, is_cbor
     ),
+    ecr: json_error,
     kms: json_error,
     acm: json_error,
     secretsmanager: json_error,

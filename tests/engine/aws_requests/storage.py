@@ -43,6 +43,42 @@ def expiry(account: Account, days: int, transition: int) -> None:
     s3.put_bucket_lifecycle_configuration(Bucket=name, LifecycleConfiguration={"Rules": [rule]})
 
 
+def repository(name: str) -> Request:
+    """Return a request that creates a repository."""
+    return lambda account: account.client("ecr").create_repository(repositoryName=name)
+
+
+def repository_policy(**fields: Any) -> Request:
+    """Return a request that gives a repository a policy. fields: more of its statement."""
+
+    def send(account: Account) -> None:
+        ecr, name = account.client("ecr"), account.name()
+        ecr.create_repository(repositoryName=name)
+        statement = {"Effect": "Allow", "Principal": "*", "Action": "ecr:BatchGetImage", **fields}
+        ecr.set_repository_policy(repositoryName=name, policyText=json.dumps({"Statement": [statement]}))
+
+    return send
+
+
+def image_lifecycle(*rules: tuple[int, str]) -> Request:
+    """Return a request that says which images a repository deletes. rules: their priority and tag status."""
+
+    def send(account: Account) -> None:
+        ecr, name = account.client("ecr"), account.name()
+        ecr.create_repository(repositoryName=name)
+        content = [
+            {
+                "rulePriority": priority,
+                "selection": {"tagStatus": status, "countType": "imageCountMoreThan", "countNumber": 9},
+                "action": {"type": "expire"},
+            }
+            for priority, status in rules
+        ]
+        ecr.put_lifecycle_policy(repositoryName=name, lifecyclePolicyText=json.dumps({"rules": content}))
+
+    return send
+
+
 def zone(account: Account) -> str:
     """Create a zone and return its id."""
     created = account.client("route53").create_hosted_zone(Name="a.example", CallerReference=account.name())
@@ -155,6 +191,22 @@ REQUESTS: Requests = {
         parameter("/aws/service/x"),
         "AccessDeniedException",
         parameter("/alpha/members/X"),
+    ),
+    "a repository in upper case": (repository("Members"), "InvalidParameterException", repository("team/members")),
+    "a repository's policy with a resource": (
+        repository_policy(Resource="*"),
+        "InvalidParameterException",
+        repository_policy(),
+    ),
+    "a lifecycle rule for any tag that is not the last": (
+        image_lifecycle((1, "any"), (2, "untagged")),
+        "InvalidParameterException",
+        image_lifecycle((1, "untagged"), (2, "any")),
+    ),
+    "two lifecycle rules with one priority": (
+        image_lifecycle((1, "untagged"), (1, "any")),
+        "InvalidParameterException",
+        None,
     ),
     "deleting a certificate in use": (
         lambda account: delete_certificate(account, is_used=True),
