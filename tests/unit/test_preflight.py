@@ -13,7 +13,7 @@ from cli import preflight as command
 from cli.aws_clients import AwsClients
 from cli.exit_codes import ExitCode
 from cli.preflight import find, preflight
-from cli.preflight_checks import CHECKS, CHECKS_ON_AWS, Check, Finding, Question
+from cli.preflight_checks import CHECKS, CHECKS_ON_AWS, Check, Finding, Question, check_account, family_of
 from common.errors import InfraError
 from common.files import ROOT
 from release.code_changes import Recorded
@@ -151,8 +151,8 @@ def question_for(settings: Settings, answers: Mapping[str, Mapping[str, Answer]]
 
 def findings_of(question: Question) -> list[Finding]:
     """Run every check."""
-    checks: dict[str, Check] = {**CHECKS, **CHECKS_ON_AWS}
-    return [finding for check in checks.values() for finding in check(question)]
+    checks: list[Check] = [check_account, *CHECKS.values(), *CHECKS_ON_AWS.values()]
+    return [finding for check in checks for finding in check(question)]
 
 
 def test_an_account_that_is_ready_has_no_findings(settings: Settings) -> None:
@@ -277,6 +277,15 @@ def test_examples_are_found() -> None:
     alpha = check_folder(ROOT, all_services())[0]["alpha"]
     question = question_for(alpha, {})
     assert "222222222222" in next(CHECKS_ON_AWS["examples"](question)).message
+
+
+@pytest.mark.parametrize(
+    ("instance_type", "family"),
+    [("t4g.small", "t"), ("c7gn.large", "c"), ("im4gn.large", "im"), ("trn1.2xlarge", "trn")],
+)
+def test_accelerators_have_quotas_of_their_own(instance_type: str, family: str) -> None:
+    """The quota of standard instances counts only certain families."""
+    assert family_of(instance_type) == family
 
 
 # --- the command
